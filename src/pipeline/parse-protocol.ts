@@ -1,0 +1,91 @@
+/**
+ * Messages between the coordinator and the parse workers (Piscina tasks): plain data only.
+ * The record batches stay where the arena put them: worker and coordinator share that memory, so a batch
+ * survives the worker that died on it. Blocks come back as moved ArrayBuffers.
+ */
+import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
+
+/** What every parse worker is told once, at start (Piscina `workerData`). */
+export interface ParseWorkerData {
+  readonly maxRecordBytes: number;
+  readonly defaultRetentionDays: number;
+}
+
+/** Work for one lane: Kafka RecordBatches v2, concatenated, undecoded. */
+export interface ParseTask {
+  readonly kind: 'parse';
+  /** Memory holding the batches at [start, start + length). */
+  readonly memory: SharedArrayBuffer;
+  readonly start: number;
+  readonly length: number;
+  /** Number of the source, 0–255, and its partition, 0–16383. */
+  readonly source: number;
+  readonly partition: number;
+  /** Records below this offset were dealt with before and are passed over, uncounted. */
+  readonly firstOffset: number;
+  /** Stands in for the record time where a record carries none; microseconds. */
+  readonly receivedUs: number;
+}
+
+/** Rows for one table as one Native block. `bytes` is moved. */
+export interface Block {
+  readonly bytes: ArrayBuffer;
+  readonly rowCount: number;
+  /** Distinct partition keys the rows fall into, `day number * 8 + retention class`; at most 32. */
+  readonly partitionKeys: readonly number[];
+}
+
+export interface DeadLetterNote {
+  readonly offset: number;
+  readonly reason: DeadLetterReason;
+  readonly detail: string;
+  /** Record time in microseconds; with the coordinates it makes the letter's id. */
+  readonly recordTimeUs: number;
+}
+
+export interface ParseResult {
+  readonly logs: readonly Block[];
+  readonly deadLetters: readonly Block[];
+  /** receivedCount = rows in logs + dead letters + filtered. */
+  readonly receivedCount: number;
+  readonly filtered: Readonly<Partial<Record<FilterReason, number>>>;
+  readonly deadLettered: Readonly<Partial<Record<DeadLetterReason, number>>>;
+  /** The first 1,000 dead letters, for the answer to who sent them. */
+  readonly deadLetterNotes: readonly DeadLetterNote[];
+  /** Records that the fast path gave up to the slow one. */
+  readonly slowPathCount: number;
+  /** Newest event time in microseconds, -Infinity without rows. */
+  readonly maxTimestampUs: number;
+}
+
+export type BodyFormat = 'json' | 'ndjson' | 'text';
+
+/** Bodies of direct sources, to be framed into one RecordBatch with offsets from 0. */
+export interface FrameTask {
+  readonly kind: 'frame';
+  readonly bodies: readonly FrameBody[];
+}
+
+export interface FrameBody {
+  readonly memory: SharedArrayBuffer;
+  readonly start: number;
+  readonly length: number;
+  readonly format: BodyFormat;
+  /** Receipt time in milliseconds; the time of its records. */
+  readonly receivedMs: number;
+}
+
+export interface FramedBody {
+  /** Records this body gave, in order; 0 with `error` set when it could not be framed at all. */
+  readonly recordCount: number;
+  /** For each record the 1-based line (ndjson, text) or element (json array) it came from; absent: 1, 2, 3, … */
+  readonly positions?: Uint32Array;
+  readonly error?: { readonly reason: DeadLetterReason; readonly detail: string };
+}
+
+export interface FrameResult {
+  /** One RecordBatch v2 per framed body, concatenated; base offsets start at 0 and go on from body to body. */
+  readonly batches: ArrayBuffer;
+  readonly recordCount: number;
+  readonly bodies: readonly FramedBody[];
+}

@@ -1,0 +1,75 @@
+/**
+ * Ports between the actors and the edges. The pipeline knows these and no library.
+ */
+import type { Block } from './parse-protocol.ts';
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** One undecoded RecordBatch v2 as fetched. `bytes` is valid only until the delivery's promise settles. */
+export interface FetchedBatch {
+  readonly bytes: Uint8Array;
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+}
+
+export interface Delivery extends TopicPartition {
+  readonly epoch: number;
+  /** The offset asked for; a batch that spans it arrives whole, records below it must be skipped. */
+  readonly fetchOffset: number;
+  readonly batches: readonly FetchedBatch[];
+  /** End of the partition as the broker sees it (exclusive). */
+  readonly highWatermark: number;
+}
+
+export interface KafkaSourceHandlers {
+  /** A new assignment epoch began; all work of earlier epochs is void. Comes before its first delivery. */
+  onAssigned(epoch: number, partitions: readonly TopicPartition[]): Promise<void>;
+  /** Takes the batches of one partition, in order. Resolves when the bytes were copied; a late answer is back-pressure. */
+  onDelivery(delivery: Delivery, heartbeat: () => Promise<void>): Promise<void>;
+}
+
+export interface OffsetCommit extends TopicPartition {
+  /** The next offset to read. */
+  readonly offset: number;
+}
+
+export interface KafkaSource {
+  readonly clusterId: string;
+  start(handlers: KafkaSourceHandlers): Promise<void>;
+  /** Refused with `lane_closed` when `epoch` is not the current one. */
+  commit(epoch: number, offsets: readonly OffsetCommit[]): Promise<void>;
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** A row of the ledger: what became of one committed stretch of one lane (law 1). */
+export interface LedgerEntry {
+  readonly source: number;
+  readonly partition: number;
+  readonly epoch: number;
+  readonly fromOffset: number;
+  /** Exclusive. */
+  readonly toOffset: number;
+  readonly receivedCount: number;
+  readonly storedCount: number;
+  readonly alreadyPresentCount: number;
+  readonly filtered: Readonly<Record<string, number>>;
+  readonly deadLettered: Readonly<Record<string, number>>;
+}
+
+export type BlockTable = 'logs' | 'dead_letters';
+
+/** Where blocks go. Errors are MillraceErrors: `isRetryable` decides between waiting and bisecting. */
+export interface BlockStore {
+  /** One INSERT of all blocks; resolves when ClickHouse acknowledged it. */
+  insertBlocks(table: BlockTable, blocks: readonly Block[]): Promise<void>;
+  insertLedger(entries: readonly LedgerEntry[]): Promise<void>;
+}
+
+/** Clock and timers, handed in so that tests can drive them. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}

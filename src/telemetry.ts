@@ -1,0 +1,96 @@
+/**
+ * Every internal event of the program, defined once: its log level, its text and its counter.
+ * Code emits by name (`telemetry.emit('insert_retried', {table})`); what implements the port logs and counts.
+ * Emit per batch, never per record.
+ */
+
+export type TelemetryLevel = 'debug' | 'info' | 'warn' | 'error';
+
+interface InternalEvent {
+  readonly level: TelemetryLevel;
+  readonly text: string;
+  /** Prometheus counter `millrace_<noun>_<unit>_total`; absent: the event is only logged. */
+  readonly counter?: string;
+  /** Fields that become labels of the counter. Closed lists only. */
+  readonly labels?: readonly string[];
+}
+
+export const INTERNAL_EVENTS = {
+  started: { level: 'info', text: 'Millrace started' },
+  stopping: { level: 'info', text: 'stopping: draining what is in flight' },
+  stopped: { level: 'info', text: 'stopped' },
+  store_started: { level: 'info', text: 'ClickHouse is ready' },
+  store_exited: {
+    level: 'error',
+    text: 'embedded ClickHouse exited; it will be restarted',
+    counter: 'millrace_store_exits_total',
+  },
+  migration_applied: { level: 'info', text: 'migration applied' },
+  http_fallback: { level: 'warn', text: 'uWebSockets.js could not be loaded; node:http serves the API' },
+  http_listening: { level: 'info', text: 'HTTP API is listening' },
+  kafka_assigned: {
+    level: 'info',
+    text: 'Kafka partitions assigned',
+    counter: 'millrace_kafka_assignments_total',
+  },
+  kafka_crashed: {
+    level: 'error',
+    text: 'Kafka consumer crashed; it will be created again',
+    counter: 'millrace_kafka_crashes_total',
+  },
+  offsets_committed: { level: 'debug', text: 'offsets committed', counter: 'millrace_offset_commits_total' },
+  commit_failed: {
+    level: 'warn',
+    text: 'offset commit failed',
+    counter: 'millrace_offset_commit_failures_total',
+  },
+  records_received: {
+    level: 'debug',
+    text: 'records parsed',
+    counter: 'millrace_received_records_total',
+  },
+  records_stored: { level: 'debug', text: 'records stored', counter: 'millrace_stored_records_total' },
+  records_filtered: {
+    level: 'debug',
+    text: 'records filtered',
+    counter: 'millrace_filtered_records_total',
+    labels: ['reason'],
+  },
+  records_dead_lettered: {
+    level: 'warn',
+    text: 'records could not become events',
+    counter: 'millrace_dead_lettered_records_total',
+    labels: ['reason'],
+  },
+  slow_path: {
+    level: 'debug',
+    text: 'records took the slow path',
+    counter: 'millrace_slow_path_records_total',
+  },
+  insert_done: { level: 'debug', text: 'insert done', counter: 'millrace_inserts_total', labels: ['table'] },
+  insert_retried: {
+    level: 'warn',
+    text: 'insert failed and is tried again',
+    counter: 'millrace_insert_retries_total',
+    labels: ['table'],
+  },
+  insert_bisected: {
+    level: 'warn',
+    text: 'insert was refused and is split',
+    counter: 'millrace_insert_bisections_total',
+    labels: ['table'],
+  },
+  worker_died: { level: 'error', text: 'a worker thread died', counter: 'millrace_worker_deaths_total' },
+  disk_low: { level: 'error', text: 'disk is nearly full; ingestion waits' },
+  disk_recovered: { level: 'info', text: 'disk has room again; ingestion goes on' },
+} as const satisfies Record<string, InternalEvent>;
+
+export type InternalEventName = keyof typeof INTERNAL_EVENTS;
+
+export type TelemetryFields = Readonly<Record<string, string | number | boolean>>;
+
+/** Port through which everything reports; the only way to log outside the commands. */
+export interface Telemetry {
+  /** Logs the event and adds `amount` (default 1) to its counter. Never throws. */
+  emit(event: InternalEventName, fields?: TelemetryFields, amount?: number): void;
+}
