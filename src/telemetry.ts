@@ -25,6 +25,11 @@ export const INTERNAL_EVENTS = {
     text: 'embedded ClickHouse exited; it will be restarted',
     counter: 'millrace_store_exits_total',
   },
+  store_crash_loop: {
+    level: 'error',
+    text: 'embedded ClickHouse exits again and again; see the reason and log/clickhouse.errors.log in DATA_DIR',
+    counter: 'millrace_store_crash_loops_total',
+  },
   migration_applied: { level: 'info', text: 'migration applied' },
   http_fallback: { level: 'warn', text: 'uWebSockets.js could not be loaded; node:http serves the API' },
   http_listening: { level: 'info', text: 'HTTP API is listening' },
@@ -82,6 +87,7 @@ export const INTERNAL_EVENTS = {
   },
   worker_died: { level: 'error', text: 'a worker thread died', counter: 'millrace_worker_deaths_total' },
   disk_low: { level: 'error', text: 'disk is nearly full; ingestion waits' },
+  disk_check_failed: { level: 'debug', text: 'free disk space could not be read' },
   disk_recovered: { level: 'info', text: 'disk has room again; ingestion goes on' },
 } as const satisfies Record<string, InternalEvent>;
 

@@ -10,6 +10,7 @@ export const DEAD_LETTER_REASONS = [
   'decompression_failed',
   'unsupported_batch',
   'insert_refused',
+  'poison_record',
 ] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 

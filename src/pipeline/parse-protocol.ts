@@ -23,6 +23,10 @@ export interface ParseTask {
   readonly partition: number;
   /** Records below this offset were dealt with before and are passed over, uncounted. */
   readonly firstOffset: number;
+  /** Records from this offset on are left to another task. */
+  readonly endOffset: number;
+  /** Set: every record of the range becomes a dead letter of this reason, unread. */
+  readonly refusal?: { readonly reason: DeadLetterReason; readonly detail: string };
   /** Stands in for the record time where a record carries none; microseconds. */
   readonly receivedUs: number;
 }

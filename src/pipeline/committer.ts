@@ -1,0 +1,92 @@
+/**
+ * Turns stored offsets into committed ones: first a ledger row in ClickHouse, then the commit to Kafka.
+ */
+import { errorMessage } from '../errors.ts';
+import type { Telemetry } from '../telemetry.ts';
+import type { Coordinator } from './coordinator.ts';
+import type { Lane } from './lane.ts';
+import type { BlockStore, KafkaSource, LedgerEntry, OffsetCommit } from './ports.ts';
+
+export interface CommitterPorts {
+  readonly coordinator: Coordinator;
+  readonly store: Pick<BlockStore, 'insertLedger'>;
+  readonly telemetry: Telemetry;
+  /** The Kafka source with its current lanes and epoch; absent without Kafka. */
+  readonly kafka?:
+    | {
+        readonly source: Pick<KafkaSource, 'commit'>;
+        readonly lanes: () => Iterable<Lane>;
+        readonly epoch: () => number;
+      }
+    | undefined;
+}
+
+const COMMIT_INTERVAL_MS = 1000;
+
+/** Modes: `running` (a round every second) and `stopped`. Rounds never overlap; a failed one is made up by the next. */
+export class Committer {
+  readonly #ports: CommitterPorts;
+  readonly #kafkaOffsets = new WeakMap<Lane, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> = Promise.resolve();
+
+  constructor(ports: CommitterPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.commit(), COMMIT_INTERVAL_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** One round after those under way; never rejects. */
+  commit(): Promise<void> {
+    this.#round = this.#round.then(() => this.#commitRound());
+    return this.#round;
+  }
+
+  async #commitRound(): Promise<void> {
+    try {
+      await this.#writeLedger();
+      await this.#commitKafka();
+    } catch (error) {
+      this.#ports.telemetry.emit('commit_failed', { error: errorMessage(error) });
+    }
+  }
+
+  async #writeLedger(): Promise<void> {
+    const due: { readonly lane: Lane; readonly entry: LedgerEntry }[] = [];
+    for (const lane of this.#ports.coordinator.lanes) {
+      const entry = lane.ledgerEntry();
+      if (entry !== undefined) due.push({ lane, entry });
+    }
+    if (due.length === 0) return;
+    await this.#ports.store.insertLedger(due.map(({ entry }) => entry));
+    for (const { lane, entry } of due) lane.committed(entry);
+  }
+
+  async #commitKafka(): Promise<void> {
+    const { kafka, telemetry } = this.#ports;
+    if (kafka === undefined) return;
+    const lanes: Lane[] = [];
+    for (const lane of kafka.lanes()) {
+      const knownOffset = this.#kafkaOffsets.get(lane) ?? lane.spec.startOffset;
+      if (lane.committedOffset > knownOffset) lanes.push(lane);
+    }
+    if (lanes.length === 0) return;
+    const offsets = lanes.map(
+      (lane): OffsetCommit => ({
+        topic: lane.spec.name,
+        partition: lane.spec.partition,
+        offset: lane.committedOffset,
+      }),
+    );
+    await kafka.source.commit(kafka.epoch(), offsets);
+    for (const [i, lane] of lanes.entries()) this.#kafkaOffsets.set(lane, offsets[i]?.offset ?? 0);
+    telemetry.emit('offsets_committed', { laneCount: lanes.length });
+  }
+}

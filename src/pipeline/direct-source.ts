@@ -1,0 +1,226 @@
+/**
+ * A direct source: bodies are framed into record batches by the pool, get offsets of a lane of their own, and
+ * are answered after storage. Bodies that arrive while a framing task runs are framed together in the next.
+ */
+import { MillraceError, toMillraceError } from '../errors.ts';
+import { encodeEventId } from '../event/event-id.ts';
+import type { Arena, Stretch } from './arena.ts';
+import type { Coordinator } from './coordinator.ts';
+import type { IngestOutcome, IngestPort, RejectedRecord } from './ingest-port.ts';
+import type { ChunkOutcome, Lane } from './lane.ts';
+import type { ParsePool } from './parse-pool.ts';
+import type { BodyFormat, DeadLetterNote, FrameBody, FramedBody, FrameResult } from './parse-protocol.ts';
+import type { Clock } from './ports.ts';
+
+export interface DirectSourcePorts {
+  readonly arena: Arena;
+  readonly coordinator: Coordinator;
+  readonly pool: ParsePool;
+  readonly clock: Clock;
+  /** A reason not to take anything now, such as a full disk. */
+  readonly refusal: () => MillraceError | undefined;
+}
+
+interface WaitingBody {
+  readonly stretch: Stretch;
+  readonly frame: FrameBody;
+  readonly answer: (outcome: IngestOutcome) => void;
+}
+
+/** A framed body that waits until all its offsets are stored. */
+interface OpenBody {
+  readonly framed: FramedBody;
+  readonly fromOffset: number;
+  readonly toOffset: number;
+  readonly notes: DeadLetterNote[];
+  rejectedCount: number;
+  readonly answer: (outcome: IngestOutcome) => void;
+}
+
+/** How long a body may wait for memory before it is answered with 429. */
+const MEMORY_WAIT_MS = 5000;
+/** Bodies framed by one task, in bytes; more wait for the next. */
+const FRAME_TASK_BYTES = 1024 * 1024;
+const MAX_LISTED_REJECTIONS = 1000;
+
+/**
+ * Modes: `open` and `closed` (every body waiting or open is answered with `shutting_down`). `#waiting` holds
+ * bodies in the arena, so the arena bounds it; `#open` holds only coordinates and answers.
+ */
+export class DirectSource implements IngestPort {
+  readonly #ports: DirectSourcePorts;
+  readonly #lane: Lane;
+  #waiting: WaitingBody[] = [];
+  readonly #open: OpenBody[] = [];
+  #isFraming = false;
+  #isClosed = false;
+
+  constructor(ports: DirectSourcePorts, lane: Lane) {
+    this.#ports = ports;
+    this.#lane = lane;
+  }
+
+  /** Bodies accepted and not yet answered. */
+  get inFlightCount(): number {
+    return this.#waiting.length + this.#open.length;
+  }
+
+  async submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome> {
+    const refusal = this.#isClosed ? shuttingDown() : this.#ports.refusal();
+    if (refusal !== undefined) return failure(refusal);
+    const stretch = await this.#take(body.byteLength);
+    if (stretch === undefined) {
+      return failure(
+        new MillraceError('too_many_requests', 'The body was not taken: buffers are full, try again.'),
+      );
+    }
+    new Uint8Array(stretch.memory, stretch.start, stretch.length).set(new Uint8Array(body));
+    const frame: FrameBody = { ...stretch, format, receivedMs: this.#ports.clock.now() };
+    return await new Promise((answer) => {
+      this.#waiting.push({ stretch, frame, answer });
+      void this.#frame();
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const { stretch, answer } of this.#waiting) {
+      this.#ports.arena.release(stretch);
+      answer(failure(shuttingDown()));
+    }
+    for (const { answer } of this.#open) answer(failure(shuttingDown()));
+    this.#waiting = [];
+    this.#open.length = 0;
+  }
+
+  async #take(length: number): Promise<Stretch | undefined> {
+    const { arena, clock } = this.#ports;
+    const endMs = clock.now() + MEMORY_WAIT_MS;
+    for (;;) {
+      const stretch = arena.tryTake(length);
+      if (stretch !== undefined) return stretch;
+      const remainingMs = endMs - clock.now();
+      if (remainingMs <= 0 || this.#isClosed) return undefined;
+      await arena.released(remainingMs);
+    }
+  }
+
+  async #frame(): Promise<void> {
+    if (this.#isFraming) return;
+    this.#isFraming = true;
+    while (this.#waiting.length > 0) {
+      const bodies = this.#takeBodies();
+      try {
+        const result = await this.#ports.pool.frame({
+          kind: 'frame',
+          bodies: bodies.map(({ frame }) => frame),
+        });
+        await this.#framed(bodies, result);
+      } catch (error) {
+        const outcome = failure(toMillraceError(error));
+        for (const { answer } of bodies) answer(outcome);
+      } finally {
+        for (const { stretch } of bodies) this.#ports.arena.release(stretch);
+      }
+    }
+    this.#isFraming = false;
+  }
+
+  #takeBodies(): WaitingBody[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { stretch } of this.#waiting) {
+      if (count > 0 && bytes + stretch.length > FRAME_TASK_BYTES) break;
+      bytes += stretch.length;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #framed(bodies: readonly WaitingBody[], result: FrameResult): Promise<void> {
+    const fromOffset = this.#lane.takenOffset;
+    const stretch = result.recordCount > 0 ? await this.#take(result.batches.byteLength) : undefined;
+    if (result.recordCount > 0 && stretch === undefined) {
+      throw new MillraceError('too_many_requests', 'The body was not taken: buffers are full, try again.');
+    }
+    let offset = fromOffset;
+    for (const [i, framed] of result.bodies.entries()) {
+      const { answer } = bodies[i] ?? {};
+      if (answer === undefined) continue;
+      const toOffset = offset + framed.recordCount;
+      if (framed.recordCount === 0) answer(unframed(framed));
+      else this.#open.push({ framed, fromOffset: offset, toOffset, notes: [], rejectedCount: 0, answer });
+      offset = toOffset;
+    }
+    if (stretch === undefined) return;
+    new Uint8Array(stretch.memory, stretch.start, stretch.length).set(new Uint8Array(result.batches));
+    rebaseOffsets(stretch, fromOffset);
+    this.#ports.coordinator.submit(this.#lane, {
+      stretch,
+      fromOffset,
+      toOffset: offset,
+      receivedUs: this.#ports.clock.now() * 1000,
+      onStored: (outcome, storedTo) => this.#stored(outcome, storedTo),
+    });
+  }
+
+  /** Parts of the lane are stored in offset order: answers every body that ends at or before `storedTo`. */
+  #stored(outcome: ChunkOutcome, storedTo: number): void {
+    for (const note of outcome.deadLetterNotes) {
+      const body = this.#open.find((open) => note.offset >= open.fromOffset && note.offset < open.toOffset);
+      if (body === undefined) continue;
+      body.rejectedCount++;
+      if (body.notes.length < MAX_LISTED_REJECTIONS) body.notes.push(note);
+    }
+    while (this.#open[0] !== undefined && this.#open[0].toOffset <= storedTo) {
+      const body = this.#open.shift();
+      if (body !== undefined) body.answer(this.#storedOutcome(body));
+    }
+  }
+
+  #storedOutcome(body: OpenBody): IngestOutcome {
+    const { source, partition } = this.#lane.spec;
+    const rejected = body.notes.map((note): RejectedRecord => {
+      const index = note.offset - body.fromOffset;
+      return {
+        line: body.framed.positions?.[index] ?? index + 1,
+        code: note.reason,
+        reason: note.detail,
+        dead_letter_id: encodeEventId({
+          timestampUs: note.recordTimeUs,
+          source,
+          partition,
+          offset: note.offset,
+        }),
+      };
+    });
+    const { recordCount } = body.framed;
+    const { rejectedCount } = body;
+    return { kind: 'stored', acceptedCount: recordCount - rejectedCount, rejectedCount, rejected };
+  }
+}
+
+/** Base offsets of framed batches start at 0: moves each batch of the stretch by `fromOffset`. */
+function rebaseOffsets({ memory, start, length }: Stretch, fromOffset: number): void {
+  const view = new DataView(memory, start, length);
+  for (let position = 0; position + BATCH_OVERHEAD_BYTES <= length; ) {
+    view.setBigInt64(position, view.getBigInt64(position) + BigInt(fromOffset));
+    position += BATCH_OVERHEAD_BYTES + view.getInt32(position + 8);
+  }
+}
+
+/** Base offset (8 bytes) and batch length (4 bytes) come before what the length counts. */
+const BATCH_OVERHEAD_BYTES = 12;
+
+function unframed({ error }: FramedBody): IngestOutcome {
+  const rejected = error === undefined ? [] : [{ line: 1, code: error.reason, reason: error.detail }];
+  return { kind: 'stored', acceptedCount: 0, rejectedCount: rejected.length, rejected };
+}
+
+function shuttingDown(): MillraceError {
+  return new MillraceError('shutting_down', 'The body was not taken: the program is stopping.');
+}
+
+function failure(error: MillraceError): IngestOutcome {
+  return { kind: 'failed', code: error.code, message: error.message };
+}

@@ -1,0 +1,113 @@
+/**
+ * Two watchers: one that stops inserts before the disk is full, one that says when nothing moves.
+ */
+import { errorMessage } from '../errors.ts';
+import type { Telemetry } from '../telemetry.ts';
+import type { Coordinator } from './coordinator.ts';
+import type { Health } from './health.ts';
+import type { Writer } from './writer.ts';
+
+export interface DiskGuardOptions {
+  readonly minFreeBytes: number;
+  /** Free bytes on the disk of ClickHouse. */
+  readonly freeBytes: () => Promise<number>;
+  readonly writers: readonly Writer[];
+  readonly health: Health;
+  readonly telemetry: Telemetry;
+}
+
+const DISK_INTERVAL_MS = 5000;
+/** Room that must come back, beyond the limit, before writing goes on: no flapping at the edge. */
+const RECOVERY_FACTOR = 1.05;
+
+/** Modes: `free` and `held`; held writers keep their blocks, and the sources slow down behind them. */
+export class DiskGuard {
+  readonly #options: DiskGuardOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #isHeld = false;
+
+  constructor(options: DiskGuardOptions) {
+    this.#options = options;
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  async start(): Promise<void> {
+    await this.check();
+    this.#timer = setInterval(() => void this.check(), DISK_INTERVAL_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** One look at the disk; when ClickHouse does not answer, the mode stays as it is. */
+  async check(): Promise<void> {
+    let freeBytes: number;
+    try {
+      freeBytes = await this.#options.freeBytes();
+    } catch (error) {
+      this.#options.telemetry.emit('disk_check_failed', { error: errorMessage(error) });
+      return;
+    }
+    const { minFreeBytes } = this.#options;
+    if (!this.#isHeld && freeBytes < minFreeBytes) this.#hold(freeBytes);
+    else if (this.#isHeld && freeBytes >= minFreeBytes * RECOVERY_FACTOR) this.#resume(freeBytes);
+  }
+
+  #hold(freeBytes: number): void {
+    const { writers, health, telemetry, minFreeBytes } = this.#options;
+    this.#isHeld = true;
+    for (const writer of writers) writer.hold('disk_low');
+    const megabytes = (bytes: number): number => Math.floor(bytes / 1024 / 1024);
+    health.set(
+      'disk_low',
+      `${megabytes(freeBytes)} MiB free, ${megabytes(minFreeBytes)} MiB must stay free.`,
+    );
+    telemetry.emit('disk_low', { freeBytes, minFreeBytes });
+  }
+
+  #resume(freeBytes: number): void {
+    const { writers, health, telemetry } = this.#options;
+    this.#isHeld = false;
+    health.clear('disk_low');
+    for (const writer of writers) writer.resume();
+    telemetry.emit('disk_recovered', { freeBytes });
+  }
+}
+
+const WATCH_INTERVAL_MS = 1000;
+/** Work in flight of which nothing was stored for this long is called a stall. */
+const STALL_MS = 30_000;
+
+/** Reports `no_progress` while chunks are in flight and none has been stored for 30 seconds. */
+export class ProgressWatchdog {
+  readonly #coordinator: Coordinator;
+  readonly #health: Health;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(coordinator: Coordinator, health: Health) {
+    this.#coordinator = coordinator;
+    this.#health = health;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.check(), WATCH_INTERVAL_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  check(): void {
+    const { stalledMs, inFlightCount } = this.#coordinator;
+    if (stalledMs < STALL_MS) return this.#health.clear('no_progress');
+    const seconds = Math.floor(stalledMs / 1000);
+    this.#health.set(
+      'no_progress',
+      `${inFlightCount} chunks are in flight, none was stored for ${seconds} s.`,
+    );
+  }
+}

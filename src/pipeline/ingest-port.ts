@@ -1,0 +1,32 @@
+/**
+ * Port through which direct sources (HTTP first) hand in bodies and learn what became of their records.
+ * Plain data on both sides: it crosses a thread.
+ */
+import type { ErrorCode } from '../errors.ts';
+import type { DeadLetterReason } from '../event/reasons.ts';
+import type { BodyFormat } from './parse-protocol.ts';
+
+export interface RejectedRecord {
+  /** 1-based line (ndjson, text) or element (json array) of the body. */
+  readonly line: number;
+  readonly code: DeadLetterReason;
+  readonly reason: string;
+  /** Absent when the body could not be framed, so that no record and no letter came to be. */
+  readonly dead_letter_id?: string;
+}
+
+/** `stored`: every accepted record is in ClickHouse. `failed`: nothing is promised; try again when retryable. */
+export type IngestOutcome =
+  | {
+      readonly kind: 'stored';
+      readonly acceptedCount: number;
+      /** Rejected records in all; `rejected` lists at most 1,000 of them. */
+      readonly rejectedCount: number;
+      readonly rejected: readonly RejectedRecord[];
+    }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
+
+export interface IngestPort {
+  /** Never rejects. Takes over `body`. */
+  submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome>;
+}

@@ -1,0 +1,156 @@
+/**
+ * Turns deliveries of the Kafka source into chunks of lanes: one lane per assigned partition and epoch.
+ */
+import { MillraceError } from '../errors.ts';
+import type { Telemetry } from '../telemetry.ts';
+import type { Arena, Stretch } from './arena.ts';
+import type { Coordinator } from './coordinator.ts';
+import type { Lane } from './lane.ts';
+import type { Clock, Delivery, FetchedBatch, KafkaSourceHandlers, TopicPartition } from './ports.ts';
+
+export interface KafkaLanesPorts {
+  readonly arena: Arena;
+  readonly coordinator: Coordinator;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  /** Number of the source that a topic is, registered on first use. */
+  readonly sourceNumber: (topic: string) => Promise<number>;
+}
+
+/** Record batches are joined up to this size: about 2,000 events, the grain of work for a parse worker. */
+const CHUNK_BYTES = 512 * 1024;
+/** How long a delivery waits for memory before it sends a heartbeat and waits on. */
+const HEARTBEAT_MS = 2000;
+
+/**
+ * Modes: `taking` (deliveries are copied into the arena; without room they wait, heartbeating, which is the
+ * back-pressure) and `draining` (deliveries are refused with `shutting_down`, nothing new is taken).
+ */
+export class KafkaLanes implements KafkaSourceHandlers {
+  readonly #ports: KafkaLanesPorts;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #sourceNumbers = new Map<string, number>();
+  #epoch = 0;
+  #isDraining = false;
+
+  constructor(ports: KafkaLanesPorts) {
+    this.#ports = ports;
+  }
+
+  get lanes(): Iterable<Lane> {
+    return this.#lanes.values();
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** Ends all lanes of earlier epochs; lanes of this one open with their first delivery. */
+  async onAssigned(epoch: number, partitions: readonly TopicPartition[]): Promise<void> {
+    this.closeAll();
+    this.#epoch = epoch;
+    for (const { topic } of partitions) {
+      if (!this.#sourceNumbers.has(topic))
+        this.#sourceNumbers.set(topic, await this.#ports.sourceNumber(topic));
+    }
+    this.#ports.telemetry.emit('kafka_assigned', { epoch, partitionCount: partitions.length });
+  }
+
+  /**
+   * A batch that begins past the lane's next offset follows a gap without records (compaction, aborted
+   * transactions): the chunk covers the gap, so that the stored offset stays contiguous.
+   */
+  async onDelivery(delivery: Delivery, heartbeat: () => Promise<void>): Promise<void> {
+    const lane = this.#laneFor(delivery);
+    lane.highWatermark = delivery.highWatermark;
+    const receivedUs = this.#ports.clock.now() * 1000;
+    let fromOffset = lane.takenOffset;
+    for (const group of groupBatches(delivery.batches, fromOffset)) {
+      const stretch = await this.#take(group.bytes, { lane, heartbeat });
+      copyBatches(group.batches, stretch);
+      const { toOffset } = group;
+      this.#ports.coordinator.submit(lane, { stretch, fromOffset, toOffset, receivedUs });
+      fromOffset = toOffset;
+    }
+  }
+
+  closeAll(): void {
+    for (const lane of this.#lanes.values()) this.#ports.coordinator.closeLane(lane);
+    this.#lanes.clear();
+  }
+
+  #laneFor({ epoch, topic, partition, fetchOffset }: Delivery): Lane {
+    const key = `${topic}/${partition}`;
+    const source = this.#sourceNumbers.get(topic);
+    if (epoch !== this.#epoch || source === undefined) {
+      throw new MillraceError(
+        'lane_closed',
+        `A delivery of ${key} came for epoch ${epoch}, now is ${this.#epoch}.`,
+      );
+    }
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = this.#ports.coordinator.openLane({
+        source,
+        partition,
+        name: topic,
+        epoch,
+        startOffset: fetchOffset,
+      });
+      this.#lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  async #take(
+    length: number,
+    wait: { readonly lane: Lane; readonly heartbeat: () => Promise<void> },
+  ): Promise<Stretch> {
+    for (;;) {
+      if (this.#isDraining)
+        throw new MillraceError('shutting_down', 'No more is taken from Kafka: stopping.');
+      if (wait.lane.isClosed) throw new MillraceError('lane_closed', 'The assignment changed while waiting.');
+      const stretch = this.#ports.arena.tryTake(length);
+      if (stretch !== undefined) return stretch;
+      await this.#ports.arena.released(HEARTBEAT_MS);
+      await wait.heartbeat();
+    }
+  }
+}
+
+interface BatchGroup {
+  readonly batches: FetchedBatch[];
+  bytes: number;
+  /** Exclusive. */
+  toOffset: number;
+}
+
+/** Consecutive batches joined up to the chunk size; those wholly below `fromOffset` are left out. */
+function groupBatches(batches: readonly FetchedBatch[], fromOffset: number): BatchGroup[] {
+  const groups: BatchGroup[] = [];
+  for (const batch of batches) {
+    if (batch.lastOffset < fromOffset) continue;
+    const last = groups.at(-1);
+    if (last !== undefined && last.bytes + batch.bytes.byteLength <= CHUNK_BYTES) {
+      last.batches.push(batch);
+      last.bytes += batch.bytes.byteLength;
+      last.toOffset = batch.lastOffset + 1;
+    } else {
+      groups.push({ batches: [batch], bytes: batch.bytes.byteLength, toOffset: batch.lastOffset + 1 });
+    }
+  }
+  return groups;
+}
+
+function copyBatches(batches: readonly FetchedBatch[], stretch: Stretch): void {
+  const target = new Uint8Array(stretch.memory, stretch.start, stretch.length);
+  let position = 0;
+  for (const { bytes } of batches) {
+    target.set(bytes, position);
+    position += bytes.byteLength;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The ordered work of one partition in one assignment epoch: its chunks in offset order, what is in flight,
+ * and the contiguous offset up to which everything is stored.
+ */
+import type { DeadLetterReason } from '../event/reasons.ts';
+import type { Stretch } from './arena.ts';
+import type { Block, DeadLetterNote } from './parse-protocol.ts';
+import type { LedgerEntry } from './ports.ts';
+
+export interface LaneSpec {
+  /** Number from the `sources` table. */
+  readonly source: number;
+  readonly partition: number;
+  /** Name people know it by: the topic, or the kind of a direct source. */
+  readonly name: string;
+  readonly epoch: number;
+  readonly startOffset: number;
+}
+
+/** `queued` → `parsing` → `parsed` → `writing` → `stored`; a refused or deadly chunk is replaced by its halves. */
+export type ChunkState = 'queued' | 'parsing' | 'parsed' | 'writing' | 'stored';
+
+/** Record batches that several chunks may share after a split; released with the last of them. */
+export interface SharedStretch {
+  readonly stretch: Stretch;
+  userCount: number;
+}
+
+/** What became of the records of a chunk; the blocks themselves are with the writer. */
+export interface ChunkOutcome {
+  readonly receivedCount: number;
+  readonly storedCount: number;
+  readonly filtered: Readonly<Record<string, number>>;
+  readonly deadLettered: Readonly<Record<string, number>>;
+  readonly deadLetterNotes: readonly DeadLetterNote[];
+}
+
+/** Offsets [fromOffset, toOffset) of a lane, with the record batches that hold them. */
+export interface Chunk {
+  readonly shared: SharedStretch;
+  readonly fromOffset: number;
+  readonly toOffset: number;
+  readonly receivedUs: number;
+  state: ChunkState;
+  deathCount: number;
+  /** Set when ClickHouse refused its rows or it kept killing workers, and it can be split no further. */
+  refusal?: ChunkRefusal;
+  /** Blocks that wait for their turn in the lane's order. */
+  blocks?: ChunkBlocks | undefined;
+  outcome?: ChunkOutcome;
+  openBlockCount: number;
+  /** Called in offset order; after a split once for every part, each with its own range. */
+  readonly onStored?: (outcome: ChunkOutcome, toOffset: number) => void;
+}
+
+export interface ChunkRefusal {
+  readonly reason: DeadLetterReason;
+  readonly detail: string;
+}
+
+export interface ChunkBlocks {
+  readonly logs: readonly Block[];
+  readonly deadLetters: readonly Block[];
+}
+
+interface Tally {
+  receivedCount: number;
+  storedCount: number;
+  readonly filtered: Record<string, number>;
+  readonly deadLettered: Record<string, number>;
+}
+
+function emptyTally(): Tally {
+  return { receivedCount: 0, storedCount: 0, filtered: {}, deadLettered: {} };
+}
+
+/** Modes: `open` (chunks come and go) and `closed` (its epoch ended: nothing of it may be stored any more). */
+export class Lane {
+  readonly spec: LaneSpec;
+  readonly chunks: Chunk[] = [];
+  /** End of the partition as its source last saw it (exclusive). */
+  highWatermark = 0;
+  #isClosed = false;
+  /** Next offset expected from the source. */
+  #takenOffset: number;
+  #storedOffset: number;
+  #committedOffset: number;
+  #uncommitted = emptyTally();
+
+  constructor(spec: LaneSpec) {
+    this.spec = spec;
+    this.#takenOffset = spec.startOffset;
+    this.#storedOffset = spec.startOffset;
+    this.#committedOffset = spec.startOffset;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get takenOffset(): number {
+    return this.#takenOffset;
+  }
+
+  get storedOffset(): number {
+    return this.#storedOffset;
+  }
+
+  get committedOffset(): number {
+    return this.#committedOffset;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  push(chunk: Chunk): void {
+    this.chunks.push(chunk);
+    this.#takenOffset = chunk.toOffset;
+  }
+
+  /** Puts `parts` in the place of `chunk`, so that order and contiguity stay. */
+  replace(chunk: Chunk, parts: readonly Chunk[]): void {
+    const index = this.chunks.indexOf(chunk);
+    if (index >= 0) this.chunks.splice(index, 1, ...parts);
+  }
+
+  /** Parsed chunks that may go to the writer now: those with only handed-over chunks before them. */
+  takeWritable(): Chunk[] {
+    const writable: Chunk[] = [];
+    for (const chunk of this.chunks) {
+      if (chunk.state === 'queued' || chunk.state === 'parsing') break;
+      if (chunk.state === 'parsed') writable.push(chunk);
+    }
+    return writable;
+  }
+
+  /** Drops the stored chunks at the head and advances the stored offset; returns them. */
+  takeStored(): Chunk[] {
+    let count = 0;
+    while (this.chunks[count]?.state === 'stored') count++;
+    const stored = this.chunks.splice(0, count);
+    for (const chunk of stored) {
+      this.#storedOffset = chunk.toOffset;
+      if (chunk.outcome !== undefined) addToTally(this.#uncommitted, chunk.outcome);
+    }
+    return stored;
+  }
+
+  /** What was stored since the last commit, as a ledger row; undefined when nothing was. */
+  ledgerEntry(): LedgerEntry | undefined {
+    if (this.#storedOffset === this.#committedOffset) return undefined;
+    const { source, partition, epoch } = this.spec;
+    return {
+      source,
+      partition,
+      epoch,
+      fromOffset: this.#committedOffset,
+      toOffset: this.#storedOffset,
+      receivedCount: this.#uncommitted.receivedCount,
+      storedCount: this.#uncommitted.storedCount,
+      alreadyPresentCount: 0,
+      filtered: { ...this.#uncommitted.filtered },
+      deadLettered: { ...this.#uncommitted.deadLettered },
+    };
+  }
+
+  /** The entry from `ledgerEntry` was committed: later entries start where it ended. */
+  committed(entry: LedgerEntry): void {
+    this.#committedOffset = entry.toOffset;
+    subtractFromTally(this.#uncommitted, entry);
+  }
+}
+
+function addToTally(tally: Tally, outcome: ChunkOutcome): void {
+  tally.receivedCount += outcome.receivedCount;
+  tally.storedCount += outcome.storedCount;
+  addCounts(tally.filtered, outcome.filtered, 1);
+  addCounts(tally.deadLettered, outcome.deadLettered, 1);
+}
+
+function subtractFromTally(tally: Tally, entry: LedgerEntry): void {
+  tally.receivedCount -= entry.receivedCount;
+  tally.storedCount -= entry.storedCount;
+  addCounts(tally.filtered, entry.filtered, -1);
+  addCounts(tally.deadLettered, entry.deadLettered, -1);
+}
+
+function addCounts(
+  into: Record<string, number>,
+  counts: Readonly<Record<string, number>>,
+  sign: 1 | -1,
+): void {
+  for (const [reason, count] of Object.entries(counts)) {
+    const sum = (into[reason] ?? 0) + sign * count;
+    if (sum === 0) delete into[reason];
+    else into[reason] = sum;
+  }
+}

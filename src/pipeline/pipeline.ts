@@ -1,0 +1,160 @@
+/**
+ * The pipeline as a whole: arena, parse pool, writers, coordinator, committer and guards, put together once
+ * for `up`, `process`, tests and benches. Edges are handed in.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Telemetry } from '../telemetry.ts';
+import { Arena } from './arena.ts';
+import { Committer } from './committer.ts';
+import { Coordinator } from './coordinator.ts';
+import { DiskGuard, ProgressWatchdog } from './guards.ts';
+import { Health } from './health.ts';
+import { KafkaLanes } from './kafka-lanes.ts';
+import { createParsePool, type ParsePool } from './parse-pool.ts';
+import type { BlockStore, BlockTable, Clock, KafkaSource } from './ports.ts';
+import { Writer } from './writer.ts';
+
+export interface PipelineOptions {
+  readonly workerCount: number;
+  readonly memoryBudgetBytes: number;
+  readonly maxRecordBytes: number;
+  readonly defaultRetentionDays: number;
+  readonly flushRows: number;
+  readonly flushBytes: number;
+  readonly flushIntervalMs: number;
+  readonly minFreeDiskBytes: number;
+}
+
+export interface PipelinePorts {
+  readonly store: BlockStore;
+  readonly freeDiskBytes: () => Promise<number>;
+  /** Number of the source of a Kafka topic. */
+  readonly kafkaSourceNumber: (topic: string) => Promise<number>;
+  readonly kafka?: KafkaSource | undefined;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+}
+
+/** Shares of the memory budget: record batches, and blocks that wait for ClickHouse. The rest is the fetches'. */
+const ARENA_SHARE = 0.25;
+const BLOCK_SHARE = 0.35;
+const MAX_LOG_INSERTS = 2;
+const DRAIN_POLL_MS = 10;
+
+/** Modes: `new` → `running` → `draining` (sources closed, in-flight work is stored and committed) → `stopped`. */
+export class Pipeline {
+  readonly health: Health;
+  readonly arena: Arena;
+  readonly pool: ParsePool;
+  readonly coordinator: Coordinator;
+  readonly kafkaLanes: KafkaLanes;
+  readonly #ports: PipelinePorts;
+  readonly #writers: Readonly<Record<BlockTable, Writer>>;
+  readonly #committer: Committer;
+  readonly #diskGuard: DiskGuard;
+  readonly #watchdog: ProgressWatchdog;
+
+  constructor(options: PipelineOptions, ports: PipelinePorts) {
+    const { telemetry, clock } = ports;
+    this.#ports = ports;
+    this.health = new Health(clock);
+    this.health.set('starting', 'The pipeline is starting.');
+    this.arena = new Arena(options.memoryBudgetBytes * ARENA_SHARE);
+    this.pool = createParsePool(options.workerCount, {
+      maxRecordBytes: options.maxRecordBytes,
+      defaultRetentionDays: options.defaultRetentionDays,
+    });
+    this.#writers = this.#createWriters(options);
+    this.coordinator = new Coordinator({
+      arena: this.arena,
+      pool: this.pool,
+      writers: this.#writers,
+      telemetry,
+      clock,
+      maxBlockBytes: options.memoryBudgetBytes * BLOCK_SHARE,
+    });
+    const { arena, coordinator } = this;
+    this.kafkaLanes = new KafkaLanes({
+      arena,
+      coordinator,
+      telemetry,
+      clock,
+      sourceNumber: ports.kafkaSourceNumber,
+    });
+    this.#committer = new Committer({
+      coordinator,
+      store: ports.store,
+      telemetry,
+      kafka: this.#kafkaCommits(),
+    });
+    this.#diskGuard = new DiskGuard({
+      minFreeBytes: options.minFreeDiskBytes,
+      freeBytes: ports.freeDiskBytes,
+      writers: Object.values(this.#writers),
+      health: this.health,
+      telemetry,
+    });
+    this.#watchdog = new ProgressWatchdog(coordinator, this.health);
+  }
+
+  get isDiskLow(): boolean {
+    return this.#diskGuard.isHeld;
+  }
+
+  async start(): Promise<void> {
+    await this.#diskGuard.start();
+    this.#watchdog.start();
+    this.#committer.start();
+    await this.#ports.kafka?.start(this.kafkaLanes);
+    this.health.clear('starting');
+  }
+
+  /** Takes nothing more from Kafka, waits until all that was taken is stored, and commits it. */
+  async drain(deadlineMs: number): Promise<boolean> {
+    this.health.set('stopping', 'The program is stopping.');
+    this.kafkaLanes.drain();
+    const endMs = this.#ports.clock.now() + deadlineMs;
+    while (this.coordinator.inFlightCount > 0 && this.#ports.clock.now() < endMs) await delay(DRAIN_POLL_MS);
+    this.#committer.stop();
+    const remainingMs = Math.max(0, endMs - this.#ports.clock.now());
+    await Promise.race([this.#committer.commit(), delay(remainingMs, undefined, { ref: false })]);
+    return this.coordinator.inFlightCount === 0;
+  }
+
+  /** Ends everything; call `drain` first. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#committer.stop();
+    this.#diskGuard.stop();
+    this.#watchdog.stop();
+    await this.#ports.kafka?.stop(deadlineMs);
+    for (const lane of this.coordinator.lanes) this.coordinator.closeLane(lane);
+    for (const writer of Object.values(this.#writers)) writer.close();
+    await this.pool.stop();
+  }
+
+  #createWriters(options: PipelineOptions): Readonly<Record<BlockTable, Writer>> {
+    const { store, telemetry, clock } = this.#ports;
+    const ports = {
+      store,
+      telemetry,
+      clock,
+      health: this.health,
+      isUpstreamBusy: () => this.coordinator.isParsing,
+    };
+    const limits = {
+      flushRows: options.flushRows,
+      flushBytes: options.flushBytes,
+      flushIntervalMs: options.flushIntervalMs,
+    };
+    return {
+      logs: new Writer({ ...limits, table: 'logs', maxInserts: MAX_LOG_INSERTS }, ports),
+      dead_letters: new Writer({ ...limits, table: 'dead_letters', maxInserts: 1 }, ports),
+    };
+  }
+
+  #kafkaCommits() {
+    const { kafka } = this.#ports;
+    if (kafka === undefined) return undefined;
+    return { source: kafka, lanes: () => this.kafkaLanes.lanes, epoch: () => this.kafkaLanes.epoch };
+  }
+}

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { type Chunk, Lane } from '../../src/pipeline/lane.ts';
+
+function lane(): Lane {
+  return new Lane({ source: 1, partition: 2, name: 'logs', epoch: 3, startOffset: 100 });
+}
+
+function chunk(fromOffset: number, toOffset: number): Chunk {
+  const stretch = { memory: new SharedArrayBuffer(0), start: 0, length: 0 };
+  return {
+    shared: { stretch, userCount: 1 },
+    fromOffset,
+    toOffset,
+    receivedUs: 0,
+    state: 'queued',
+    deathCount: 0,
+    openBlockCount: 0,
+    outcome: {
+      receivedCount: toOffset - fromOffset,
+      storedCount: toOffset - fromOffset - 1,
+      filtered: { blank: 1 },
+      deadLettered: {},
+      deadLetterNotes: [],
+    },
+  };
+}
+
+describe('Lane', () => {
+  it('advances the stored offset only over a contiguous head', () => {
+    const subject = lane();
+    const [a, b, c] = [chunk(100, 110), chunk(110, 120), chunk(120, 130)];
+    for (const each of [a, b, c]) subject.push(each);
+    b.state = 'stored';
+    expect(subject.takeStored()).toEqual([]);
+    expect(subject.storedOffset).toBe(100);
+    a.state = 'stored';
+    expect(subject.takeStored()).toEqual([a, b]);
+    expect(subject.storedOffset).toBe(120);
+    expect(subject.takenOffset).toBe(130);
+  });
+
+  it('hands parsed chunks over in order, whatever order the workers answer in', () => {
+    const subject = lane();
+    const [a, b] = [chunk(100, 110), chunk(110, 120)];
+    subject.push(a);
+    subject.push(b);
+    b.state = 'parsed';
+    expect(subject.takeWritable()).toEqual([]);
+    a.state = 'parsed';
+    expect(subject.takeWritable()).toEqual([a, b]);
+  });
+
+  it('keeps its counts between ledger rows: received = stored + filtered + dead-lettered', () => {
+    const subject = lane();
+    const [a, b] = [chunk(100, 110), chunk(110, 120)];
+    subject.push(a);
+    subject.push(b);
+    a.state = 'stored';
+    subject.takeStored();
+    const entry = subject.ledgerEntry();
+    expect(entry).toMatchObject({
+      fromOffset: 100,
+      toOffset: 110,
+      receivedCount: 10,
+      storedCount: 9,
+      filtered: { blank: 1 },
+    });
+    b.state = 'stored';
+    subject.takeStored();
+    subject.committed(entry!);
+    expect(subject.ledgerEntry()).toMatchObject({
+      fromOffset: 110,
+      toOffset: 120,
+      receivedCount: 10,
+      storedCount: 9,
+    });
+    expect(entry?.filtered).toEqual({ blank: 1 });
+  });
+
+  it('stays contiguous when a chunk is split in place', () => {
+    const subject = lane();
+    const whole = chunk(100, 110);
+    subject.push(whole);
+    subject.push(chunk(110, 120));
+    subject.replace(whole, [chunk(100, 105), chunk(105, 110)]);
+    expect(subject.chunks.map((each) => each.fromOffset)).toEqual([100, 105, 110]);
+    expect(subject.takenOffset).toBe(120);
+  });
+});
