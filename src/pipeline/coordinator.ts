@@ -158,6 +158,7 @@ export class Coordinator {
       storedCount: result.logs.reduce((sum, block) => sum + block.rowCount, 0),
       filtered: result.filtered,
       deadLettered: result.deadLettered,
+      deadLetterOffsets: result.deadLetterOffsets,
       deadLetterNotes: result.deadLetterNotes,
     };
     for (const block of allBlocks(chunk)) this.#blockBytes += block.bytes.byteLength;

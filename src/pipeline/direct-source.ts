@@ -166,16 +166,22 @@ export class DirectSource implements IngestPort {
 
   /** Parts of the lane are stored in offset order: answers every body that ends at or before `storedTo`. */
   #stored(outcome: ChunkOutcome, storedTo: number): void {
+    for (const offset of outcome.deadLetterOffsets) {
+      const body = this.#bodyAt(offset);
+      if (body !== undefined) body.rejectedCount++;
+    }
     for (const note of outcome.deadLetterNotes) {
-      const body = this.#open.find((open) => note.offset >= open.fromOffset && note.offset < open.toOffset);
-      if (body === undefined) continue;
-      body.rejectedCount++;
-      if (body.notes.length < MAX_LISTED_REJECTIONS) body.notes.push(note);
+      const body = this.#bodyAt(note.offset);
+      if (body !== undefined && body.notes.length < MAX_LISTED_REJECTIONS) body.notes.push(note);
     }
     while (this.#open[0] !== undefined && this.#open[0].toOffset <= storedTo) {
       const body = this.#open.shift();
       if (body !== undefined) body.answer(this.#storedOutcome(body));
     }
+  }
+
+  #bodyAt(offset: number): OpenBody | undefined {
+    return this.#open.find((body) => offset >= body.fromOffset && offset < body.toOffset);
   }
 
   #storedOutcome(body: OpenBody): IngestOutcome {

@@ -32,6 +32,7 @@ export interface ChunkOutcome {
   readonly storedCount: number;
   readonly filtered: Readonly<Record<string, number>>;
   readonly deadLettered: Readonly<Record<string, number>>;
+  readonly deadLetterOffsets: Float64Array;
   readonly deadLetterNotes: readonly DeadLetterNote[];
 }
 
@@ -63,7 +64,7 @@ export interface ChunkBlocks {
   readonly deadLetters: readonly Block[];
 }
 
-interface Tally {
+export interface Tally {
   receivedCount: number;
   storedCount: number;
   readonly filtered: Record<string, number>;
@@ -85,7 +86,8 @@ export class Lane {
   #takenOffset: number;
   #storedOffset: number;
   #committedOffset: number;
-  #uncommitted = emptyTally();
+  readonly #uncommitted = emptyTally();
+  readonly #total = emptyTally();
 
   constructor(spec: LaneSpec) {
     this.spec = spec;
@@ -108,6 +110,11 @@ export class Lane {
 
   get committedOffset(): number {
     return this.#committedOffset;
+  }
+
+  /** What was stored since the lane opened. */
+  get total(): Readonly<Tally> {
+    return this.#total;
   }
 
   close(): void {
@@ -142,7 +149,9 @@ export class Lane {
     const stored = this.chunks.splice(0, count);
     for (const chunk of stored) {
       this.#storedOffset = chunk.toOffset;
-      if (chunk.outcome !== undefined) addToTally(this.#uncommitted, chunk.outcome);
+      if (chunk.outcome === undefined) continue;
+      addToTally(this.#uncommitted, chunk.outcome);
+      addToTally(this.#total, chunk.outcome);
     }
     return stored;
   }

@@ -54,7 +54,8 @@ export interface ParseResult {
   readonly receivedCount: number;
   readonly filtered: Readonly<Partial<Record<FilterReason, number>>>;
   readonly deadLettered: Readonly<Partial<Record<DeadLetterReason, number>>>;
-  /** The first 1,000 dead letters, for the answer to who sent them. */
+  /** Offsets of all dead letters, and the first 1,000 of them in words, for the answer to who sent them. */
+  readonly deadLetterOffsets: Float64Array;
   readonly deadLetterNotes: readonly DeadLetterNote[];
   /** Records that the fast path gave up to the slow one. */
   readonly slowPathCount: number;

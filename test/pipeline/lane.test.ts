@@ -20,6 +20,7 @@ function chunk(fromOffset: number, toOffset: number): Chunk {
       storedCount: toOffset - fromOffset - 1,
       filtered: { blank: 1 },
       deadLettered: {},
+      deadLetterOffsets: new Float64Array(),
       deadLetterNotes: [],
     },
   };
