@@ -1,0 +1,260 @@
+/**
+ * The one client of ClickHouse, embedded or external, and the only file that knows @clickhouse/client.
+ * Every setting that matters and whose default differs between versions is sent with each request.
+ * All errors are MillraceErrors (store-errors.ts); nothing is retried here.
+ */
+import { Readable } from 'node:stream';
+import { ClickHouseLogLevel, type ClickHouseSettings, createClient, parseError } from '@clickhouse/client';
+import { MillraceError, quoteValue } from '../errors.ts';
+import { type Operation, toStoreError } from './store-errors.ts';
+
+export interface StoreOptions {
+  /** `http(s)://host:port`, may carry `user:password@`. */
+  readonly url: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly database: string;
+  /** Sent with every request; the embedded server wants its key there. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A request without any traffic for this long is given up; default 120 s. */
+  readonly requestTimeoutMs?: number;
+  readonly maxConnections?: number;
+}
+
+export type Params = Readonly<Record<string, unknown>>;
+export type Settings = Readonly<Record<string, string | number>>;
+
+export interface RequestOptions {
+  readonly settings?: Settings;
+  readonly queryId?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface NativeInsert extends RequestOptions {
+  /** A whole statement that ends in `FORMAT Native`. */
+  readonly statement: string;
+  readonly params?: Params;
+}
+
+export interface Selection<Row> {
+  readonly rows: Row[];
+  readonly rowsRead: number;
+  readonly bytesRead: number;
+  readonly elapsedMs: number;
+}
+
+type Statement = { readonly query: string } & ReturnType<typeof request>;
+
+interface JsonAnswer<Row> {
+  readonly data: Row[];
+  readonly statistics: { readonly elapsed: number; readonly rows_read: number; readonly bytes_read: number };
+}
+
+const DEFAULT_TIMEOUT_MS = 120_000;
+const DEFAULT_CONNECTIONS = 16;
+
+/** For every request: the status line must tell the truth, so the answer is sent when its outcome is known. */
+const COMMON_SETTINGS = {
+  wait_end_of_query: 1,
+  send_progress_in_http_headers: 0,
+  output_format_json_quote_64bit_integers: 0,
+  output_format_json_quote_denormals: 0,
+  date_time_input_format: 'best_effort',
+} as const satisfies ClickHouseSettings;
+
+/** One insert is one part per partition, written before the answer, and not compared with earlier ones. */
+const INSERT_SETTINGS = {
+  async_insert: 0,
+  insert_deduplicate: 0,
+  max_insert_threads: '1',
+  max_partitions_per_insert_block: '100',
+  min_insert_block_size_rows: '1048576',
+  min_insert_block_size_bytes: '268435456',
+  materialized_views_ignore_errors: 0,
+  optimize_on_insert: 1,
+} as const satisfies ClickHouseSettings;
+
+const EXCEPTION_IN_BODY = /(^|\n)(Code: \d+\. |__exception__)/;
+const MAX_KEPT_BODY = 64 * 1024;
+
+/**
+ * Reads an answer to its end, as the socket demands. Once the head is sent, an exception can only follow in the body,
+ * under status 200, and ClickHouse cuts the connection after it: what came before the cut says what happened.
+ */
+async function drain(stream: Readable): Promise<void> {
+  let kept = '';
+  let failure: unknown;
+  try {
+    for await (const chunk of stream) kept = (kept + String(chunk)).slice(-MAX_KEPT_BODY);
+  } catch (error) {
+    failure = error;
+  }
+  if (EXCEPTION_IN_BODY.test(kept)) failure = parseError(kept);
+  if (failure !== undefined) throw failure;
+}
+
+/** Made by `createStore`. */
+export class Store {
+  readonly database: string;
+  readonly #client: ReturnType<typeof createClient>;
+  readonly #host: string;
+
+  constructor(options: StoreOptions) {
+    const url = parseUrl(options.url);
+    this.#host = url.host;
+    this.database = options.database;
+    this.#client = createClient({
+      url: `${url.protocol}//${url.host}`,
+      ...(url.pathname.length > 1 && { pathname: url.pathname }),
+      username: options.user ?? (decodeURIComponent(url.username) || 'default'),
+      password: options.password ?? decodeURIComponent(url.password),
+      database: options.database,
+      application: 'millrace',
+      http_headers: { ...options.headers },
+      request_timeout: options.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS,
+      max_open_connections: options.maxConnections ?? DEFAULT_CONNECTIONS,
+      keep_alive: { enabled: true, idle_socket_ttl: 2500, eagerly_destroy_stale_sockets: true },
+      clickhouse_settings: COMMON_SETTINGS,
+      use_multipart_params_auto: true,
+      log: { level: ClickHouseLogLevel.OFF },
+    });
+  }
+
+  /** Rows as objects keyed by column. `sql` has no FORMAT clause; values go in as `{name:Type}` parameters. */
+  async query<Row>(sql: string, params: Params = {}, options: RequestOptions = {}): Promise<Row[]> {
+    const selection = await this.select<Row>(sql, params, options);
+    return selection.rows;
+  }
+
+  /** Like `query`, with what ClickHouse read and how long it took. */
+  async select<Row>(sql: string, params: Params = {}, options: RequestOptions = {}): Promise<Selection<Row>> {
+    return await this.#select<Row>('JSON', { query: sql, ...request(params, options) });
+  }
+
+  /** Rows as arrays in the order of the columns: cheaper than objects when there are many. */
+  async selectArrays<Row extends readonly unknown[]>(
+    sql: string,
+    params: Params = {},
+    options: RequestOptions = {},
+  ): Promise<Selection<Row>> {
+    return await this.#select<Row>('JSONCompact', { query: sql, ...request(params, options) });
+  }
+
+  /** Rows in chunks as they come, for results of any size. Leaving the loop early ends the request. */
+  async *stream<Row>(sql: string, params: Params = {}, options: RequestOptions = {}): AsyncGenerator<Row[]> {
+    const streaming = { ...options, settings: { ...options.settings, wait_end_of_query: 0 } };
+    try {
+      const result = await this.#client.query({
+        query: sql,
+        format: 'JSONEachRow',
+        ...request(params, streaming),
+      });
+      for await (const chunk of result.stream<Row>()) {
+        const rows: Row[] = [];
+        for (const row of chunk) rows.push(row.json());
+        yield rows;
+      }
+    } catch (error) {
+      throw this.#error(error, 'statement');
+    }
+  }
+
+  /** A statement without a result. */
+  async command(sql: string, params: Params = {}, options: RequestOptions = {}): Promise<void> {
+    await this.#execute({ query: sql, ...request(params, options) }, 'statement');
+  }
+
+  /** One INSERT whose body is Native blocks, in order. They may differ in their columns. */
+  async insertNative(insert: NativeInsert, blocks: readonly ArrayBuffer[]): Promise<void> {
+    const settings = { ...INSERT_SETTINGS, ...insert.settings };
+    const values = Readable.from(
+      blocks.map((block) => Buffer.from(block)),
+      { objectMode: false },
+    );
+    const base = request(insert.params ?? {}, { ...insert, settings });
+    await this.#execute({ query: insert.statement, values, ...base }, 'insert');
+  }
+
+  /** One INSERT of rows given as objects; for the small tables. */
+  async insertJson(table: string, rows: readonly object[], options: RequestOptions = {}): Promise<void> {
+    if (rows.length === 0) return;
+    const settings = { ...INSERT_SETTINGS, ...options.settings };
+    const values = Readable.from([rows.map((row) => JSON.stringify(row)).join('\n')], { objectMode: false });
+    const query = `INSERT INTO ${table} FORMAT JSONEachRow`;
+    await this.#execute({ query, values, ...request({}, { ...options, settings }) }, 'insert');
+  }
+
+  /** Whether the server answers. Never throws. */
+  async ping(): Promise<boolean> {
+    return (await this.#client.ping()).success;
+  }
+
+  async serverVersion(): Promise<string> {
+    const [row] = await this.query<{ version: string }>('SELECT version() AS version');
+    return row?.version ?? '';
+  }
+
+  /** Closes the connections; what is under way fails. */
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  async #select<Row>(format: 'JSON' | 'JSONCompact', params: Statement): Promise<Selection<Row>> {
+    try {
+      const result = await this.#client.query({ ...params, format });
+      return toSelection<Row>(await result.text());
+    } catch (error) {
+      throw this.#error(error, 'statement');
+    }
+  }
+
+  async #execute(params: Statement & { values?: Readable }, operation: Operation): Promise<void> {
+    try {
+      const result = await this.#client.exec(params);
+      await drain(result.stream);
+    } catch (error) {
+      throw this.#error(error, operation);
+    } finally {
+      params.values?.destroy();
+    }
+  }
+
+  #error(error: unknown, operation: Operation): MillraceError {
+    return toStoreError(error, operation, this.#host);
+  }
+}
+
+/** Throws `config_invalid` when the address is none; nothing is sent before the first request. */
+export function createStore(options: StoreOptions): Store {
+  return new Store(options);
+}
+
+function parseUrl(address: string): URL {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new MillraceError('config_invalid', 'CLICKHOUSE_URL must be an address like http://host:8123.');
+  }
+  return url;
+}
+
+function request(params: Params, options: RequestOptions) {
+  return {
+    query_params: params,
+    clickhouse_settings: { ...options.settings },
+    ...(options.queryId !== undefined && { query_id: options.queryId }),
+    ...(options.signal !== undefined && { abort_signal: options.signal }),
+  };
+}
+
+function toSelection<Row>(body: string): Selection<Row> {
+  let answer: JsonAnswer<Row>;
+  try {
+    answer = JSON.parse(body) as JsonAnswer<Row>;
+  } catch {
+    const failure: unknown = parseError(body.slice(-4096));
+    if (failure instanceof Error && 'type' in failure) throw failure;
+    throw new MillraceError('store_unavailable', `ClickHouse's answer broke off: ${quoteValue(body.slice(-80))}.`);
+  }
+  const { elapsed, rows_read: rowsRead, bytes_read: bytesRead } = answer.statistics;
+  return { rows: answer.data, rowsRead, bytesRead, elapsedMs: elapsed * 1000 };
+}
