@@ -1,0 +1,218 @@
+/**
+ * The fast path: one walk over the bytes of a JSON object, every value set as it is met.
+ * It takes what events usually look like and answers ODD for the rest (lone surrogates, repeated names,
+ * wrong types, arrays of objects, anything malformed); the caller then clears the row and takes the slow path,
+ * which must give the same event. Nothing is allocated. Bench: bench/parse-json.ts.
+ */
+import { focusOn } from '../../encode/bytes.ts';
+import type { EventBlock } from '../../encode/event-block.ts';
+import type { ByteRange, TextField } from '../../encode/event-row.ts';
+import { ArrayScanner } from './array.ts';
+import type { FieldWriter } from './field-writer.ts';
+import { FIELDS, type Field, FieldKind } from './fields.ts';
+import { type KeyEntry, type KeyNode, KeyTable } from './key-table.ts';
+import { numberEnd } from './number.ts';
+import { plainEnd, StringScanner } from './string.ts';
+import { literalEnd, ODD, skipSpace } from './token.ts';
+
+/** Objects nested deeper than this are odd. */
+const MAX_DEPTH = 16;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const SPACE = 0x20;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const LOWER_N = 0x6e;
+const LOWER_T = 0x74;
+const LOWER_F = 0x66;
+
+export class FastScanner {
+  readonly #block: EventBlock;
+  readonly #writer: FieldWriter;
+  readonly #keys = new KeyTable();
+  readonly #strings = new StringScanner();
+  readonly #arrays: ArrayScanner;
+  readonly #range: ByteRange = { start: 0, end: 0 };
+  /** By field: serial of the record that set it last, from the top level and from `metadata`. */
+  readonly #topSerial = new Float64Array(FIELDS.length);
+  readonly #metadataSerial = new Float64Array(FIELDS.length);
+  #serial = 0;
+  #source: Uint8Array = new Uint8Array(0);
+  #end = 0;
+
+  constructor(block: EventBlock, writer: FieldWriter) {
+    this.#block = block;
+    this.#writer = writer;
+    this.#arrays = new ArrayScanner(block, this.#strings);
+  }
+
+  /** Reads the object that fills `source[range)`, space around it allowed; false when it is odd. */
+  scan(source: Uint8Array, range: ByteRange): boolean {
+    const { start, end } = range;
+    this.#source = source;
+    focusOn(source);
+    this.#end = end;
+    this.#serial += 1;
+    this.#writer.reset();
+    this.#keys.makeRoom();
+    const open = skipSpace(source, start, end);
+    if (open >= end || source[open] !== OPEN_BRACE) return false;
+    const close = this.#members(this.#keys.top, open + 1, 0);
+    return close !== ODD && skipSpace(source, close, end) === end;
+  }
+
+  /** Reads members from `from` to the closing brace; position after it, or ODD. */
+  #members(node: KeyNode, from: number, depth: number): number {
+    const source = this.#source;
+    const end = this.#end;
+    let at = skipSpace(source, from, end);
+    if (source[at] === CLOSE_BRACE) return at < end ? at + 1 : ODD;
+    let entry = node.head;
+    for (;;) {
+      if (source[at] !== QUOTE) return ODD;
+      if (this.#keys.matches(entry.next, at + 1, end)) {
+        entry = entry.next;
+        at += entry.tokenBytes + 1;
+      } else {
+        const found = this.#findKey(node, at + 1);
+        at = skipSpace(source, this.#range.end + 1, end);
+        if (found === undefined || source[at] !== COLON) return ODD;
+        entry.next = found;
+        entry = found;
+        at += 1;
+      }
+      if ((source[at] as number) <= SPACE) at = skipSpace(source, at, end);
+      at = this.#value(entry, at, depth);
+      if (at === ODD) return ODD;
+      if ((source[at] as number) <= SPACE) at = skipSpace(source, at, end);
+      // Bytes past the end belong to another record: a walk that reached them read a truncated one.
+      if (at >= end) return ODD;
+      const byte = source[at] as number;
+      at += 1;
+      if (byte !== COMMA) return byte === CLOSE_BRACE ? at : ODD;
+      if ((source[at] as number) <= SPACE) at = skipSpace(source, at, end);
+    }
+  }
+
+  /** Entry of the key at `at`, just after its opening quote; `#range` is then the key. */
+  #findKey(node: KeyNode, at: number): KeyEntry | undefined {
+    const range = this.#range;
+    range.start = at;
+    range.end = plainEnd(this.#source, at, this.#end);
+    if (range.end >= this.#end || this.#source[range.end] !== QUOTE) return undefined;
+    return this.#keys.find(node, this.#source, range);
+  }
+
+  /** Reads the value at `at` and sets what `entry` says; position after it, or ODD. */
+  #value(entry: KeyEntry, at: number, depth: number): number {
+    const source = this.#source;
+    const end = this.#end;
+    const byte = source[at] as number;
+    if (byte === QUOTE) {
+      if (entry.isLabel) return this.#label(entry, at + 1);
+      const after = this.#strings.read(source, at + 1, end);
+      return after !== ODD && this.#set(entry, this.#strings.bytes, this.#strings.range) ? after : ODD;
+    }
+    if (byte === OPEN_BRACE) {
+      const child = depth < MAX_DEPTH ? this.#keys.childOf(entry) : undefined;
+      return child === undefined ? ODD : this.#members(child, at + 1, depth + 1);
+    }
+    if (byte === OPEN_BRACKET) return this.#array(entry, at);
+    if (byte === LOWER_N) {
+      const after = literalEnd(source, at, end);
+      return after !== ODD && this.#skipNull(entry) ? after : ODD;
+    }
+    const range = this.#range;
+    range.start = at;
+    range.end =
+      byte === LOWER_T || byte === LOWER_F ? literalEnd(source, at, end) : numberEnd(source, at, end);
+    return range.end !== ODD && this.#set(entry, source, range) ? range.end : ODD;
+  }
+
+  /** The string at `at` for a low-cardinality column. */
+  #label(entry: KeyEntry, at: number): number {
+    const field = entry.field as Field;
+    const strings = this.#strings;
+    const isFree = !this.#isClaimed(field);
+    if (isFree) {
+      const after = this.#block.labelToken(field.index as TextField, at, this.#end);
+      if (after !== ODD) {
+        this.#serialsOf(entry)[field.id] = this.#serial;
+        return after;
+      }
+    }
+    const after = strings.read(this.#source, at, this.#end);
+    if (after === ODD) return ODD;
+    if (!isFree || strings.bytes !== this.#source || strings.range.start === strings.range.end) {
+      return this.#set(entry, strings.bytes, strings.range) ? after : ODD;
+    }
+    this.#serialsOf(entry)[field.id] = this.#serial;
+    this.#block.label(field.index as TextField, strings.bytes, strings.range);
+    return after;
+  }
+
+  #serialsOf(entry: KeyEntry): Float64Array {
+    return entry.isMetadata ? this.#metadataSerial : this.#topSerial;
+  }
+
+  #array(entry: KeyEntry, at: number): number {
+    const { field } = entry;
+    if (field === undefined) {
+      const after = this.#arrays.compact(this.#source, at, this.#end);
+      return after !== ODD && this.#setMetadata(entry, this.#arrays.bytes, this.#arrays.range) ? after : ODD;
+    }
+    if (field.kind !== FieldKind.threats || !this.#claim(field)) return ODD;
+    return this.#arrays.threats(this.#source, at, this.#end);
+  }
+
+  /** Sets a scalar; false when that is odd. */
+  #set(entry: KeyEntry, value: Uint8Array, range: ByteRange): boolean {
+    const { field } = entry;
+    if (field === undefined) return this.#setMetadata(entry, value, range);
+    if (entry.isMetadata) return this.#promote(entry, value, range);
+    // An empty value is no value, unless it takes back one that came before.
+    if (range.start === range.end) return !this.#isClaimed(field);
+    return this.#claim(field) && this.#writer.set(field, value, range);
+  }
+
+  /** A member of `metadata` whose name is a column's. */
+  #promote(entry: KeyEntry, value: Uint8Array, range: ByteRange): boolean {
+    const field = entry.field as Field;
+    if (this.#topSerial[field.id] === this.#serial) return this.#setMetadata(entry, value, range);
+    if (range.start === range.end || this.#metadataSerial[field.id] === this.#serial) return false;
+    this.#metadataSerial[field.id] = this.#serial;
+    return this.#writer.set(field, value, range);
+  }
+
+  #setMetadata(entry: KeyEntry, value: Uint8Array, range: ByteRange): boolean {
+    const block = this.#block;
+    const generation = block.metadataGeneration;
+    if (entry.metadataGeneration !== generation) {
+      const { bytes } = this.#keys.paths;
+      entry.metadataIndex = block.metadataKeyIndex(bytes, entry.pathStart, entry.pathEnd);
+      entry.metadataGeneration = generation;
+    }
+    if (!block.metadataKeyAt(entry.metadataIndex)) return false;
+    block.metadataValue(value, range.start, range.end);
+    return true;
+  }
+
+  /** A null is no value, unless it takes back one that came before. */
+  #skipNull(entry: KeyEntry): boolean {
+    if (entry.field !== undefined) return !this.#isClaimed(entry.field);
+    return !this.#block.hasMetadata(this.#keys.paths.bytes, entry.pathStart, entry.pathEnd);
+  }
+
+  #isClaimed(field: Field): boolean {
+    return this.#topSerial[field.id] === this.#serial || this.#metadataSerial[field.id] === this.#serial;
+  }
+
+  /** Notes that the top level sets the field; false when something did before. */
+  #claim(field: Field): boolean {
+    if (this.#isClaimed(field)) return false;
+    this.#topSerial[field.id] = this.#serial;
+    return true;
+  }
+}
