@@ -1,0 +1,124 @@
+/**
+ * Repairs of kafkajs 2.2.4 that need no replaced module, only methods wrapped.
+ * Each names the fault it removes; all are applied once, by load-kafkajs.ts, behind its version check.
+ */
+
+interface OffsetManager {
+  nextOffset(topic: string, partition: number): { toString(): string };
+}
+
+/** A batch remembers the assignment it was fetched under; kafkajs makes one offset manager per assignment. */
+interface TaggedBatch {
+  readonly topic: string;
+  readonly partition: number;
+  assignment?: OffsetManager;
+}
+
+interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+interface ConsumerGroup {
+  readonly offsetManager: OffsetManager;
+  readonly cluster: { getNodeIds(): readonly unknown[]; refreshMetadata(): Promise<void> };
+  recoverFromFetch: (this: ConsumerGroup, error: unknown) => Promise<void>;
+  recoverFromOffsetOutOfRange: (this: ConsumerGroup, place: TopicPartition) => Promise<void>;
+  fetch: (this: ConsumerGroup, nodeId: string) => Promise<TaggedBatch[]>;
+}
+
+interface Runner {
+  readonly consumerGroup: ConsumerGroup;
+  handleBatch: (this: Runner, batch: TaggedBatch) => Promise<void>;
+}
+
+interface RequestQueue {
+  readonly pending: readonly unknown[];
+  scheduleCheckPendingRequests: (this: RequestQueue) => void;
+}
+
+interface ClassOf<T> {
+  readonly prototype: T;
+}
+
+/** The classes of kafkajs that are changed. */
+export interface KafkajsInternals {
+  readonly RequestQueue: ClassOf<RequestQueue>;
+  readonly ConsumerGroup: ClassOf<ConsumerGroup>;
+  readonly Runner: ClassOf<Runner>;
+}
+
+export function repairKafkajs({ RequestQueue, ConsumerGroup, Runner }: KafkajsInternals): void {
+  stopIdleTimer(RequestQueue.prototype);
+  dropStaleBatches(ConsumerGroup.prototype, Runner.prototype);
+  rememberLostOffsets(ConsumerGroup.prototype);
+  findBrokersAgain(ConsumerGroup.prototype);
+}
+
+/** Each connection re-arms a timer of 1 ms for ever, even when no request waits to be sent. */
+function stopIdleTimer(queue: RequestQueue): void {
+  const { scheduleCheckPendingRequests } = queue;
+  queue.scheduleCheckPendingRequests = function scheduleWhenPending(this: RequestQueue): void {
+    if (this.pending.length > 0) scheduleCheckPendingRequests.call(this);
+  };
+}
+
+/**
+ * With several brokers one fetch loop may rejoin the group while the others go on: what they fetched under the
+ * old assignment would reach the handler under the new one, ahead of the offset that one starts from.
+ */
+function dropStaleBatches(group: ConsumerGroup, runner: Runner): void {
+  const { fetch } = group;
+  group.fetch = async function fetchTagged(this: ConsumerGroup, nodeId: string): Promise<TaggedBatch[]> {
+    const assignment = this.offsetManager;
+    const batches = await fetch.call(this, nodeId);
+    for (const batch of batches) batch.assignment = assignment;
+    return batches;
+  };
+  const { handleBatch } = runner;
+  runner.handleBatch = async function handleCurrent(this: Runner, batch: TaggedBatch): Promise<void> {
+    if (batch.assignment === this.consumerGroup.offsetManager) await handleBatch.call(this, batch);
+  };
+}
+
+const lostOffsets = new WeakMap<OffsetManager, Map<string, number>>();
+
+/** An offset that the broker no longer has is replaced by the default one, and nobody is told which it was. */
+function rememberLostOffsets(group: ConsumerGroup): void {
+  const { recoverFromOffsetOutOfRange } = group;
+  group.recoverFromOffsetOutOfRange = async function recoverTelling(
+    this: ConsumerGroup,
+    place: TopicPartition,
+  ): Promise<void> {
+    const { offsetManager } = this;
+    const lost = lostOffsets.get(offsetManager) ?? new Map<string, number>();
+    lostOffsets.set(offsetManager, lost);
+    lost.set(keyOf(place), Number(offsetManager.nextOffset(place.topic, place.partition).toString()));
+    await recoverFromOffsetOutOfRange.call(this, place);
+  };
+}
+
+/** The offset that was lost before this batch of kafkajs, told once. */
+export function lostFromOffset(batch: TopicPartition): number | undefined {
+  const { assignment } = batch as Partial<TaggedBatch>;
+  const lost = assignment === undefined ? undefined : lostOffsets.get(assignment);
+  const offset = lost?.get(keyOf(batch));
+  lost?.delete(keyOf(batch));
+  return offset;
+}
+
+/**
+ * A broker that closes its connection is forgotten. When it was the only one known, the next round finds none and
+ * the consumer crashes at once, although the brokers of the configuration could be asked.
+ */
+function findBrokersAgain(group: ConsumerGroup): void {
+  const { recoverFromFetch } = group;
+  group.recoverFromFetch = async function recoverAsking(this: ConsumerGroup, error: unknown): Promise<void> {
+    await recoverFromFetch.call(this, error);
+    if (this.cluster.getNodeIds().length === 0) await this.cluster.refreshMetadata();
+  };
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
