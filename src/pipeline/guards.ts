@@ -1,10 +1,11 @@
 /**
- * Two watchers: one that stops inserts before the disk is full, one that says when nothing moves.
+ * Watchers: one stops inserts before the disk is full, one says when nothing moves, one when Kafka is out of reach.
  */
 import { errorMessage } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Health } from './health.ts';
+import type { KafkaSource } from './ports.ts';
 import type { Writer } from './writer.ts';
 
 export interface DiskGuardOptions {
@@ -82,15 +83,19 @@ const WATCH_INTERVAL_MS = 1000;
 /** Work in flight of which nothing was stored for this long is called a stall. */
 const STALL_MS = 30_000;
 
-/** Reports `no_progress` while chunks are in flight and none has been stored for 30 seconds. */
-export class ProgressWatchdog {
-  readonly #coordinator: Coordinator;
-  readonly #health: Health;
+export interface WatchdogOptions {
+  readonly coordinator: Coordinator;
+  readonly health: Health;
+  readonly kafka?: Pick<KafkaSource, 'status'> | undefined;
+}
+
+/** Once a second: `no_progress` while chunks are in flight and none was stored for 30 s; `kafka_unavailable`. */
+export class Watchdog {
+  readonly #options: WatchdogOptions;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(coordinator: Coordinator, health: Health) {
-    this.#coordinator = coordinator;
-    this.#health = health;
+  constructor(options: WatchdogOptions) {
+    this.#options = options;
   }
 
   start(): void {
@@ -102,12 +107,22 @@ export class ProgressWatchdog {
   }
 
   check(): void {
-    const { stalledMs, inFlightCount } = this.#coordinator;
-    if (stalledMs < STALL_MS) return this.#health.clear('no_progress');
+    this.#checkProgress();
+    this.#checkKafka();
+  }
+
+  #checkProgress(): void {
+    const { health, coordinator } = this.#options;
+    const { stalledMs, inFlightCount } = coordinator;
+    if (stalledMs < STALL_MS) return health.clear('no_progress');
     const seconds = Math.floor(stalledMs / 1000);
-    this.#health.set(
-      'no_progress',
-      `${inFlightCount} chunks are in flight, none was stored for ${seconds} s.`,
-    );
+    health.set('no_progress', `${inFlightCount} chunks are in flight, none was stored for ${seconds} s.`);
+  }
+
+  #checkKafka(): void {
+    const { health, kafka } = this.#options;
+    const status = kafka?.status();
+    if (status === undefined || status.isConnected) return health.clear('kafka_unavailable');
+    health.set('kafka_unavailable', status.lastError ?? `The consumer is ${status.state}.`);
   }
 }

@@ -7,7 +7,7 @@ import type { Telemetry } from '../telemetry.ts';
 import { Arena } from './arena.ts';
 import { Committer } from './committer.ts';
 import { Coordinator } from './coordinator.ts';
-import { DiskGuard, ProgressWatchdog } from './guards.ts';
+import { DiskGuard, Watchdog } from './guards.ts';
 import { Health } from './health.ts';
 import { KafkaLanes } from './kafka-lanes.ts';
 import { createParsePool, type ParsePool } from './parse-pool.ts';
@@ -52,7 +52,7 @@ export class Pipeline {
   readonly #writers: Readonly<Record<BlockTable, Writer>>;
   readonly #committer: Committer;
   readonly #diskGuard: DiskGuard;
-  readonly #watchdog: ProgressWatchdog;
+  readonly #watchdog: Watchdog;
 
   constructor(options: PipelineOptions, ports: PipelinePorts) {
     const { telemetry, clock } = ports;
@@ -94,7 +94,7 @@ export class Pipeline {
       health: this.health,
       telemetry,
     });
-    this.#watchdog = new ProgressWatchdog(coordinator, this.health);
+    this.#watchdog = new Watchdog({ coordinator, health: this.health, kafka: ports.kafka });
   }
 
   get isDiskLow(): boolean {

@@ -22,6 +22,11 @@ export interface Delivery extends TopicPartition {
   readonly batches: readonly FetchedBatch[];
   /** End of the partition as the broker sees it (exclusive). */
   readonly highWatermark: number;
+  /**
+   * Set: the broker no longer had this offset, and the source went on at `fetchOffset`; what lies between is lost.
+   * Greater than `fetchOffset` when the topic was deleted and created again.
+   */
+  readonly lostFromOffset?: number;
 }
 
 export interface KafkaSourceHandlers {
@@ -36,11 +41,25 @@ export interface OffsetCommit extends TopicPartition {
   readonly offset: number;
 }
 
+export interface KafkaSourceStatus {
+  readonly state: 'idle' | 'connecting' | 'running' | 'waiting' | 'stopped';
+  /** A member of the group whose coordinator answered lately. */
+  readonly isConnected: boolean;
+  readonly epoch: number;
+  /** Partitions assigned in the current epoch. */
+  readonly partitionCount: number;
+  /** What went wrong last; absent while connected. */
+  readonly lastError?: string;
+}
+
 export interface KafkaSource {
+  /** Id of the Kafka cluster; empty before the first connection, known before the first `onAssigned`. */
   readonly clusterId: string;
+  /** Begins; does not wait for Kafka, which may come later: `status()` tells. */
   start(handlers: KafkaSourceHandlers): Promise<void>;
-  /** Refused with `lane_closed` when `epoch` is not the current one. */
+  /** Refused with `lane_closed` when `epoch` is not the current one. Commit first, stop second. */
   commit(epoch: number, offsets: readonly OffsetCommit[]): Promise<void>;
+  status(): KafkaSourceStatus;
   stop(deadlineMs: number): Promise<void>;
 }
 

@@ -1,0 +1,58 @@
+/**
+ * Puts the API together from its ports: routes behind one front. Knows no thread and no server.
+ */
+import type { IngestPort } from '../pipeline/ingest-port.ts';
+import type { QueryPort } from '../pipeline/query-port.ts';
+import type { StatusPort } from '../pipeline/status-port.ts';
+import type { Telemetry } from '../telemetry.ts';
+import { type AuthPorts, authenticate, authRoutes } from './auth/auth-routes.ts';
+import type { ApiKeys } from './auth/key-files.ts';
+import { LoginLimiter } from './auth/login-limiter.ts';
+import { EndedSessions } from './auth/sessions.ts';
+import { Tokens } from './auth/tokens.ts';
+import { createUsers } from './auth/users.ts';
+import { Front } from './front.ts';
+import { probeRoutes, statusRoutes } from './health/health-routes.ts';
+import { ByteBudget } from './ingest/byte-budget.ts';
+import { ingestRoutes } from './ingest/ingest-routes.ts';
+import { logsRoutes } from './logs/logs-routes.ts';
+import { summaryRoutes } from './summary/summary-routes.ts';
+
+export interface AppPorts {
+  readonly store: QueryPort;
+  readonly ingest: IngestPort;
+  readonly status: StatusPort;
+  readonly telemetry: Telemetry;
+  readonly keys: ApiKeys;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export interface AppOptions {
+  readonly maxBodyBytes: number;
+  readonly bodyBudgetBytes: number;
+  readonly metricsToken?: string | undefined;
+  readonly hasTls: boolean;
+}
+
+export function createApp(ports: AppPorts, options: AppOptions): Front {
+  const { store, ingest, status, telemetry, keys, now } = ports;
+  const auth: AuthPorts = {
+    users: createUsers(store),
+    tokens: new Tokens(keys.signing),
+    limiter: new LoginLimiter(now),
+    endedSessions: new EndedSessions(now),
+    telemetry,
+  };
+  const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;
+  const health = { status, metricsToken };
+  const routes = [
+    ...authRoutes(auth),
+    ...ingestRoutes({ ingest, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
+    ...logsRoutes({ store, cursorSecret: keys.cursorSecret, now }),
+    ...summaryRoutes({ store, now }),
+    ...probeRoutes(health),
+    ...statusRoutes(health),
+  ];
+  return new Front(routes, { authenticate: (request) => authenticate(request, auth), telemetry, hasTls });
+}

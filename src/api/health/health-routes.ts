@@ -1,0 +1,104 @@
+/**
+ * Probes, metrics and the ledger: what the program says of itself. Also served by programs without the rest.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { isIPv4 } from 'node:net';
+import { MillraceError } from '../../errors.ts';
+import type { LedgerLine, Readiness, StatusPort } from '../../pipeline/status-port.ts';
+import type { HttpRequest, HttpResponse } from '../http/port.ts';
+import { jsonResponse } from '../problem.ts';
+import type { PublicContext, Route } from '../route.ts';
+
+export interface HealthPorts {
+  readonly status: StatusPort;
+  /** Bearer token that `/metrics` requires; without one only this machine is answered. */
+  readonly metricsToken?: string | undefined;
+}
+
+/** `/livez`, `/readyz` and `/metrics`, which need no login. */
+export function probeRoutes(ports: HealthPorts): Route[] {
+  const bare = { method: 'GET', isBare: true, access: 'public' } as const;
+  return [
+    { ...bare, path: '/livez', handle: async () => jsonResponse({ status: 'ok' }) },
+    { ...bare, path: '/readyz', handle: ({ request }: PublicContext) => readyz(request, ports.status) },
+    { ...bare, path: '/metrics', handle: ({ request }: PublicContext) => metrics(request, ports) },
+  ];
+}
+
+export function statusRoutes({ status }: HealthPorts): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/pipeline/ledger',
+      access: 'read',
+      handle: async () => jsonResponse({ data: (await status.snapshot('ledger')).map(toLedgerEntry) }),
+    },
+    {
+      method: 'GET',
+      path: '/pipeline/status',
+      access: 'read',
+      handle: async () => jsonResponse(await status.snapshot('status')),
+    },
+  ];
+}
+
+async function readyz(request: HttpRequest, status: StatusPort): Promise<HttpResponse> {
+  const { problems } = await readinessOf(status);
+  if (problems.length === 0) return jsonResponse({ status: 'ready' });
+  // Details may name addresses: they are for this machine only.
+  const isLocal = isLoopback(request.remoteAddress);
+  const reasons = problems.map(({ reason, detail, since }) => ({
+    reason,
+    ...(isLocal ? { detail } : {}),
+    since: new Date(since).toISOString(),
+  }));
+  const response = jsonResponse({ status: 'not_ready', reasons }, 503);
+  return { ...response, headers: { ...response.headers, 'Retry-After': '5' } };
+}
+
+/** A main thread that does not answer is a reason too. */
+async function readinessOf(status: StatusPort): Promise<Readiness> {
+  try {
+    return await status.snapshot('readiness');
+  } catch {
+    const detail = 'The main thread does not answer.';
+    return { problems: [{ reason: 'no_progress', detail, since: Date.now() }] };
+  }
+}
+
+async function metrics(request: HttpRequest, ports: HealthPorts): Promise<HttpResponse> {
+  const { metricsToken, status } = ports;
+  if (metricsToken === undefined && !isLoopback(request.remoteAddress)) {
+    throw new MillraceError('forbidden', 'Set METRICS_TOKEN to read /metrics from another machine.');
+  }
+  if (metricsToken !== undefined && !isSame(request.headers.get('authorization'), `Bearer ${metricsToken}`)) {
+    throw new MillraceError('unauthorized', 'The metrics token is required.');
+  }
+  const { contentType, text } = await status.snapshot('metrics');
+  return { status: 200, headers: { 'Content-Type': contentType }, body: text };
+}
+
+export function isLoopback(address: string): boolean {
+  return isIPv4(address) ? address.startsWith('127.') : /^(0*:)*0*1$/.test(address);
+}
+
+/** Compares digests, so that the time tells neither contents nor length. */
+function isSame(given: string | undefined, expected: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given ?? ''), digest(expected));
+}
+
+function toLedgerEntry(line: LedgerLine) {
+  return {
+    source: line.source,
+    partition: line.partition,
+    from_offset: line.fromOffset,
+    to_offset: line.toOffset,
+    received: line.receivedCount,
+    stored: line.storedCount,
+    already_present: line.alreadyPresentCount,
+    filtered: line.filtered,
+    dead_lettered: line.deadLettered,
+    in_flight: line.inFlightCount,
+  };
+}

@@ -1,0 +1,155 @@
+/**
+ * Collects the chunks of one request body into one ArrayBuffer. Until somebody asks for the body at most the
+ * first chunk is kept and the sender is paused, so that a refused request costs no memory.
+ */
+import { MillraceError } from '../../errors.ts';
+
+export interface BodyFlow {
+  pause(): void;
+  resume(): void;
+}
+
+interface Reader {
+  readonly maxBytes: number;
+  readonly resolve: (body: ArrayBuffer) => void;
+  readonly reject: (error: MillraceError) => void;
+}
+
+/**
+ * Modes: `waiting` (no reader: one chunk kept, sender paused) → `reading` → `discarding` (refused or answered:
+ * bytes are dropped). The declared length, where there is one, sizes the buffer once: no second copy.
+ */
+export class BodyCollector {
+  readonly #declaredBytes: number | undefined;
+  readonly #flow: BodyFlow;
+  #chunks: Uint8Array[] = [];
+  #target: Uint8Array<ArrayBuffer> | undefined;
+  #byteCount = 0;
+  #reader: Reader | undefined;
+  #isComplete = false;
+  #isDiscarding = false;
+  #isPaused = false;
+  #onComplete: (() => void) | undefined;
+
+  /** `declaredBytes`: the Content-Length; undefined for a chunked body. */
+  constructor(declaredBytes: number | undefined, flow: BodyFlow) {
+    this.#declaredBytes = declaredBytes;
+    this.#flow = flow;
+    this.#isComplete = declaredBytes === 0;
+  }
+
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  read(maxBytes: number): Promise<ArrayBuffer> {
+    return new Promise((resolve, reject) => {
+      if (this.#reader !== undefined || this.#isDiscarding) {
+        reject(new MillraceError('internal', 'The body of a request can be read only once.'));
+        return;
+      }
+      this.#reader = { maxBytes, resolve, reject };
+      if (Math.max(this.#byteCount, this.#declaredBytes ?? 0) > maxBytes) {
+        this.#refuseSize();
+        return;
+      }
+      if (this.#declaredBytes !== undefined) this.#target = new Uint8Array(this.#declaredBytes);
+      const early = this.#chunks;
+      this.#chunks = [];
+      this.#byteCount = 0;
+      for (const chunk of early) this.#keep(chunk);
+      if (this.#isComplete) this.#finish();
+      else this.#unpause();
+    });
+  }
+
+  /** `chunk` is copied: it may be void after the call. */
+  push(chunk: Uint8Array, isLast: boolean): void {
+    if (isLast) this.#isComplete = true;
+    if (!this.#isDiscarding) {
+      if (this.#reader === undefined) this.#keepEarly(chunk, isLast);
+      else if (this.#byteCount + chunk.byteLength > this.#reader.maxBytes) this.#refuseSize();
+      else this.#keep(chunk);
+    }
+    if (isLast) {
+      this.#finish();
+      this.#onComplete?.();
+    }
+  }
+
+  /** The client is gone: whoever waits for the body is told. */
+  abort(): void {
+    this.#isDiscarding = true;
+    this.#chunks = [];
+    this.#target = undefined;
+    this.#reader?.reject(
+      new MillraceError('bad_request', 'The client went away before the body was complete.'),
+    );
+  }
+
+  /** From now on bytes are dropped; `onComplete` is called with the last one, at once if it has passed. */
+  discard(onComplete: () => void): void {
+    this.#isDiscarding = true;
+    this.#chunks = [];
+    this.#target = undefined;
+    if (this.#isComplete) {
+      onComplete();
+      return;
+    }
+    this.#onComplete = onComplete;
+    this.#unpause();
+  }
+
+  #keepEarly(chunk: Uint8Array, isLast: boolean): void {
+    this.#chunks.push(chunk.slice());
+    this.#byteCount += chunk.byteLength;
+    if (isLast || this.#isPaused) return;
+    this.#isPaused = true;
+    this.#flow.pause();
+  }
+
+  #keep(chunk: Uint8Array): void {
+    if (this.#target === undefined) this.#chunks.push(chunk.slice());
+    else if (this.#byteCount + chunk.byteLength <= this.#target.byteLength) {
+      this.#target.set(chunk, this.#byteCount);
+    } else {
+      // More than was declared: the servers' parsers end a body at its declared length.
+      throw new MillraceError('internal', 'A body is longer than its Content-Length.');
+    }
+    this.#byteCount += chunk.byteLength;
+  }
+
+  #finish(): void {
+    if (this.#reader === undefined || this.#isDiscarding) return;
+    this.#isDiscarding = true;
+    this.#reader.resolve((this.#target ?? concatenate(this.#chunks, this.#byteCount)).buffer);
+    this.#chunks = [];
+    this.#target = undefined;
+  }
+
+  #refuseSize(): void {
+    this.#isDiscarding = true;
+    this.#chunks = [];
+    this.#target = undefined;
+    const limit = this.#reader?.maxBytes ?? 0;
+    this.#reader?.reject(
+      new MillraceError('payload_too_large', `The body is larger than the limit of ${limit} bytes.`),
+    );
+  }
+
+  #unpause(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#flow.resume();
+  }
+}
+
+function concatenate(chunks: readonly Uint8Array[], byteCount: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(byteCount);
+  let position = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, position);
+    position += chunk.byteLength;
+  }
+  return whole;
+}

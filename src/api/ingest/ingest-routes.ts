@@ -1,0 +1,68 @@
+/**
+ * `POST /logs` and `POST /log`: the body is copied and moved on, and answered when it is stored.
+ */
+import { MillraceError } from '../../errors.ts';
+import type { IngestOutcome, IngestPort } from '../../pipeline/ingest-port.ts';
+import type { HttpRequest, HttpResponse } from '../http/port.ts';
+import { jsonResponse, problemResponse } from '../problem.ts';
+import type { RequestContext, Route } from '../route.ts';
+import { decodeBody, isEncoded } from './body-encoding.ts';
+import { formatOfType, sniffFormat } from './body-format.ts';
+import type { ByteBudget } from './byte-budget.ts';
+
+export interface IngestPorts {
+  readonly ingest: IngestPort;
+  readonly budget: ByteBudget;
+  readonly maxBodyBytes: number;
+}
+
+export function ingestRoutes(ports: IngestPorts): Route[] {
+  return ['/logs', '/log'].map((path) => ({
+    method: 'POST',
+    path,
+    access: 'post',
+    handle: (context) => postLogs(context, ports),
+  }));
+}
+
+async function postLogs({ request, requestId }: RequestContext, ports: IngestPorts): Promise<HttpResponse> {
+  const { budget, maxBodyBytes } = ports;
+  const declaredFormat = formatOfType(request.headers.get('content-type'));
+  const encoding = request.headers.get('content-encoding');
+  const declaredBytes = Number(request.headers.get('content-length') ?? maxBodyBytes);
+  // What comes out of an encoded body is known only at its end.
+  const decodedBytes = isEncoded(encoding) ? maxBodyBytes : 0;
+  const reservedBytes = Math.min(declaredBytes, maxBodyBytes) + decodedBytes;
+  return await budget.spend(reservedBytes, async () => {
+    const body = await readDecoded(request, encoding, maxBodyBytes);
+    const outcome = await ports.ingest.submit(body, declaredFormat ?? sniffFormat(body));
+    return toResponse(outcome, requestId);
+  });
+}
+
+async function readDecoded(
+  request: HttpRequest,
+  encoding: string | undefined,
+  maxBytes: number,
+): Promise<ArrayBuffer> {
+  const body = await request.readBody(maxBytes);
+  return isEncoded(encoding) ? await decodeBody(body, encoding, maxBytes) : body;
+}
+
+function toResponse(outcome: IngestOutcome, requestId: string): HttpResponse {
+  switch (outcome.kind) {
+    case 'stored': {
+      const { acceptedCount, rejectedCount, rejected } = outcome;
+      const counts = { accepted: acceptedCount, rejected };
+      // The list is cut at its limit; then the count tells how many there are.
+      const answer = rejectedCount > rejected.length ? { ...counts, rejected_count: rejectedCount } : counts;
+      if (acceptedCount > 0 || rejectedCount === 0) return jsonResponse(answer);
+      const error = new MillraceError('unprocessable', 'Every record of the body was rejected.');
+      return problemResponse(error, { requestId, members: answer });
+    }
+    case 'failed':
+      return problemResponse(new MillraceError(outcome.code, outcome.message), { requestId });
+    default:
+      return outcome satisfies never;
+  }
+}

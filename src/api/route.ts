@@ -1,0 +1,59 @@
+/**
+ * What a route is, and who is asking.
+ */
+import type { HttpRequest, HttpResponse } from './http/port.ts';
+
+export const ROLES = ['admin', 'analyst', 'viewer', 'writer'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** `read` and `handle` (alerts) look at what is stored, `post` brings logs in, `manage` changes the program. */
+export type Permission = 'read' | 'handle' | 'post' | 'manage';
+
+export const PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> = {
+  admin: new Set(['read', 'handle', 'post', 'manage']),
+  analyst: new Set(['read', 'handle']),
+  viewer: new Set(['read']),
+  writer: new Set(['post']),
+};
+
+/** Who is asking: the subject of a verified token. */
+export interface Principal {
+  readonly username: string;
+  readonly role: Role;
+  /** Session of the token: logout ends it. */
+  readonly sessionId: string;
+}
+
+interface PublicContext {
+  readonly request: HttpRequest;
+  readonly requestId: string;
+  /** Decoded segments of the path, by the name after the colon. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+}
+
+export interface RequestContext extends PublicContext {
+  readonly principal: Principal;
+}
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+
+interface RouteAddress {
+  readonly method: Method;
+  /** Such as `/logs/:id`. */
+  readonly path: string;
+  /** True: only unversioned; else also under `/api/v1`. */
+  readonly isBare?: boolean;
+}
+
+export type Route = RouteAddress &
+  (
+    | { readonly access: 'public'; readonly handle: (context: PublicContext) => Promise<HttpResponse> }
+    | {
+        /** A permission, or any valid token. */
+        readonly access: Permission | 'signed_in';
+        readonly handle: (context: RequestContext) => Promise<HttpResponse>;
+      }
+  );
+
+export type { PublicContext };

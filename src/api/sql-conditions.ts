@@ -1,0 +1,30 @@
+/**
+ * A WHERE clause in the making: conditions joined by AND, with every value as a parameter.
+ */
+
+/** A ClickHouse type, a constant of the program, and a value of it. */
+export type SqlValue = readonly [type: string, value: unknown];
+
+export class SqlConditions {
+  readonly #conditions: string[] = [];
+  readonly #params: Record<string, unknown> = {};
+  #count = 0;
+
+  /** `sql`, a constant of the program too, has `?1`, `?2`, … where the values belong. */
+  add(sql: string, ...values: readonly SqlValue[]): void {
+    const places = values.map(([type, value]) => {
+      const name = `p${this.#count++}`;
+      this.#params[name] = value;
+      return `{${name}:${type}}`;
+    });
+    this.#conditions.push(sql.replaceAll(/\?(\d)/g, (_, digit: string) => places[Number(digit) - 1] ?? ''));
+  }
+
+  get sql(): string {
+    return this.#conditions.length === 0 ? '1' : this.#conditions.map((sql) => `(${sql})`).join(' AND ');
+  }
+
+  get params(): Readonly<Record<string, unknown>> {
+    return this.#params;
+  }
+}

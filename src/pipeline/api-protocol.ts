@@ -1,0 +1,74 @@
+/**
+ * Messages between the main thread and the API thread: plain data only. Bodies are moved, never cloned.
+ */
+import type { PlainError } from '../errors.ts';
+import type { InternalEventName, TelemetryFields } from '../telemetry.ts';
+import type { IngestOutcome } from './ingest-port.ts';
+import type { BodyFormat } from './parse-protocol.ts';
+import type { SnapshotKind, StatusSnapshots } from './status-port.ts';
+
+/** How to reach ClickHouse. The password crosses in clear inside the process: a `Secret` is a class. */
+export interface ApiStoreSettings {
+  readonly url: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly database: string;
+  /** Sent with every request; holds the random key of the embedded server. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface ApiSettings {
+  readonly host: string;
+  /** 0 takes a free port; `listening` tells which. */
+  readonly port: number;
+  readonly server: 'auto' | 'uws' | 'node';
+  /** PEM files. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  /** Directory of the signing keys, made when missing. */
+  readonly keysDir: string;
+  readonly maxBodyBytes: number;
+  /** Bytes that bodies under way may hold together; beyond it 429. */
+  readonly bodyBudgetBytes: number;
+  /** A request without an answer after this long gets 503. */
+  readonly requestDeadlineMs: number;
+  /** Bearer token that `/metrics` requires; without one only loopback is answered. */
+  readonly metricsToken?: string;
+  readonly store: ApiStoreSettings;
+}
+
+/** `workerData` of the API thread. */
+export interface ApiWorkerData {
+  readonly settings: ApiSettings;
+  /** Set to 1 and notified when the thread holds no socket any more, so that the process may end. */
+  readonly isHalted: Int32Array;
+}
+
+export type ToApi =
+  | { readonly kind: 'ingest_answer'; readonly id: number; readonly outcome: IngestOutcome }
+  | {
+      readonly kind: 'snapshot_answer';
+      readonly id: number;
+      readonly answer: { readonly value: StatusSnapshots[SnapshotKind] } | { readonly error: PlainError };
+    }
+  /** Stop listening, let requests finish until the deadline, close, end the thread. */
+  | { readonly kind: 'stop'; readonly deadlineMs: number }
+  /** Close everything at once: the process is ending. */
+  | { readonly kind: 'halt' };
+
+export type FromApi =
+  | { readonly kind: 'listening'; readonly port: number; readonly server: 'uws' | 'node' }
+  /** The thread could not start or cannot go on; it ends next. */
+  | { readonly kind: 'failed'; readonly error: PlainError }
+  | {
+      readonly kind: 'ingest';
+      readonly id: number;
+      readonly body: ArrayBuffer;
+      readonly format: BodyFormat;
+    }
+  | { readonly kind: 'snapshot'; readonly id: number; readonly what: SnapshotKind }
+  | {
+      readonly kind: 'telemetry';
+      readonly event: InternalEventName;
+      readonly fields: TelemetryFields;
+      readonly amount: number;
+    };

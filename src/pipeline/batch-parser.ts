@@ -1,0 +1,199 @@
+/**
+ * A stretch of record batches → blocks, counts and dead letters: what a parse worker does with one task.
+ * Every record of the range becomes one row, one dead letter or one filter count.
+ */
+import { DeadLetterBlock } from '../encode/dead-letter-block.ts';
+import { EventBlock } from '../encode/event-block.ts';
+import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
+import type { BatchFault } from '../parse/batch-fault.ts';
+import { JsonParser } from '../parse/json/parse-json.ts';
+import type { ParseOutcome } from '../parse/parse-outcome.ts';
+import { RecordBatchReader } from '../parse/record-batch.ts';
+import { parseText } from '../parse/text/parse-text.ts';
+import type { Block, DeadLetterNote, ParseResult, ParseTask, ParseWorkerData } from './parse-protocol.ts';
+
+const LEFT_BRACE = 0x7b;
+const MAX_NOTES = 1000;
+
+/** What a dead letter is made of, besides its reason. */
+interface Letter {
+  readonly offset: number;
+  readonly recordTimeUs: number;
+  readonly detail: string;
+  /** Records it stands for: more than one when a whole batch could not be read. */
+  readonly recordCount: number;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One per worker; keeps its memory from task to task and nothing else. */
+export class BatchParser {
+  readonly #options: ParseWorkerData;
+  readonly #reader = new RecordBatchReader();
+  readonly #block = new EventBlock();
+  readonly #json = new JsonParser(this.#block);
+  readonly #letters = new DeadLetterBlock();
+  readonly #range = { start: 0, end: 0 };
+  #task: ParseTask | undefined;
+  #logBlocks: Block[] = [];
+  #letterBlocks: Block[] = [];
+  #filtered: Partial<Record<FilterReason, number>> = {};
+  #deadLettered: Partial<Record<DeadLetterReason, number>> = {};
+  #letterOffsets: number[] = [];
+  #notes: DeadLetterNote[] = [];
+  #receivedCount = 0;
+  #maxTimestampUs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ParseWorkerData) {
+    this.#options = options;
+  }
+
+  parse(task: ParseTask): ParseResult {
+    this.#begin(task);
+    const reader = this.#reader;
+    const { start, length, firstOffset } = task;
+    reader.reset({ memory: new Uint8Array(task.memory), start, length, firstOffset });
+    while (reader.nextBatch()) {
+      while (reader.next()) {
+        if (reader.offset < task.endOffset) this.#record(task);
+      }
+      if (reader.fault !== null) this.#fault(reader.fault, task);
+    }
+    if (reader.controlCount > 0) this.#filter('control', reader.controlCount);
+    return this.#finish();
+  }
+
+  #begin(task: ParseTask): void {
+    this.#task = task;
+    this.#logBlocks = [];
+    this.#letterBlocks = [];
+    this.#filtered = {};
+    this.#deadLettered = {};
+    this.#letterOffsets = [];
+    this.#notes = [];
+    this.#receivedCount = 0;
+    this.#maxTimestampUs = Number.NEGATIVE_INFINITY;
+    this.#json.slowPathCount = 0;
+    this.#resetBlock(task);
+    this.#letters.reset(task);
+  }
+
+  #resetBlock({ source, partition }: ParseTask): void {
+    const retentionDays = this.#options.defaultRetentionDays;
+    this.#block.reset({ source, partition, retentionDays, retentionClass: 0 });
+  }
+
+  #record(task: ParseTask): void {
+    const reader = this.#reader;
+    const { offset, timestampMs } = reader;
+    const recordTimeUs = timestampMs < 0 ? task.receivedUs : timestampMs * 1000;
+    if (task.refusal !== undefined) {
+      return this.#refuse(task.refusal.reason, task.refusal.detail, recordTimeUs);
+    }
+    if (reader.valueIsNull) {
+      this.#receivedCount++;
+      return this.#filter('tombstone', 1);
+    }
+    const size = reader.valueEnd - reader.valueStart;
+    if (size > this.#options.maxRecordBytes) {
+      const detail = `the record has ${size} bytes, ${this.#options.maxRecordBytes} are allowed`;
+      return this.#refuse('record_too_large', detail, recordTimeUs);
+    }
+    if (this.#block.needsSeal) this.#sealBlock(task);
+    this.#block.beginRow(offset, recordTimeUs);
+    const outcome = this.#parseValue();
+    if (outcome === 'event') {
+      this.#receivedCount++;
+      this.#block.commitRow();
+      return;
+    }
+    this.#block.rollbackRow();
+    if (isFilterReason(outcome)) {
+      this.#receivedCount++;
+      return this.#filter(outcome, 1);
+    }
+    this.#refuse(outcome, this.#json.failureDetail, recordTimeUs);
+  }
+
+  #parseValue(): ParseOutcome {
+    const { bytes, valueStart, valueEnd } = this.#reader;
+    let start = valueStart;
+    while (start < valueEnd && isBlank(bytes[start] as number)) start++;
+    if (bytes[start] !== LEFT_BRACE || start === valueEnd) {
+      return parseText(bytes, valueStart, valueEnd, this.#block);
+    }
+    const range = this.#range;
+    range.start = start;
+    range.end = valueEnd;
+    return this.#json.parse(bytes, range);
+  }
+
+  /** The current record as a dead letter. */
+  #refuse(reason: DeadLetterReason, detail: string, recordTimeUs: number): void {
+    const { bytes, valueStart: start, valueEnd: end, offset } = this.#reader;
+    this.#letter(reason, { offset, recordTimeUs, detail, recordCount: 1, bytes, start, end });
+  }
+
+  /** A batch, or the rest of one, that cannot be read: one letter that stands for all its records in the range. */
+  #fault(fault: BatchFault, task: ParseTask): void {
+    if (fault.offset >= task.endOffset) return;
+    const recordCount = Math.min(fault.recordCount, task.endOffset - fault.offset);
+    const recordTimeUs = fault.timestampMs < 0 ? task.receivedUs : fault.timestampMs * 1000;
+    const span = `records from offset ${fault.offset} to ${fault.lastOffset}`;
+    this.#letter(fault.reason, { ...fault, recordTimeUs, recordCount, detail: `${span}: ${fault.detail}` });
+  }
+
+  #letter(reason: DeadLetterReason, letter: Letter): void {
+    if (this.#letters.needsSeal) this.#sealLetters();
+    this.#letters.add(reason, letter);
+    this.#receivedCount += letter.recordCount;
+    this.#deadLettered[reason] = (this.#deadLettered[reason] ?? 0) + letter.recordCount;
+    this.#letterOffsets.push(letter.offset);
+    if (this.#notes.length >= MAX_NOTES) return;
+    const { offset, detail, recordTimeUs } = letter;
+    this.#notes.push({ offset, reason, detail, recordTimeUs });
+  }
+
+  #filter(reason: FilterReason, count: number): void {
+    this.#filtered[reason] = (this.#filtered[reason] ?? 0) + count;
+  }
+
+  #sealBlock(task: ParseTask): void {
+    if (this.#block.rowCount === 0) return;
+    this.#logBlocks.push(this.#block.finish());
+    this.#maxTimestampUs = Math.max(this.#maxTimestampUs, this.#block.maxTimestampUs);
+    this.#resetBlock(task);
+  }
+
+  #sealLetters(): void {
+    if (this.#letters.rowCount === 0) return;
+    this.#letterBlocks.push(this.#letters.finish());
+    if (this.#task !== undefined) this.#letters.reset(this.#task);
+  }
+
+  #finish(): ParseResult {
+    if (this.#task !== undefined) this.#sealBlock(this.#task);
+    this.#sealLetters();
+    this.#task = undefined;
+    return {
+      logs: this.#logBlocks,
+      deadLetters: this.#letterBlocks,
+      receivedCount: this.#receivedCount + this.#reader.controlCount,
+      filtered: this.#filtered,
+      deadLettered: this.#deadLettered,
+      deadLetterOffsets: Float64Array.from(this.#letterOffsets),
+      deadLetterNotes: this.#notes,
+      slowPathCount: this.#json.slowPathCount,
+      maxTimestampUs: this.#maxTimestampUs,
+    };
+  }
+}
+
+function isFilterReason(outcome: Exclude<ParseOutcome, 'event'>): outcome is FilterReason {
+  return outcome === 'blank' || outcome === 'tombstone' || outcome === 'control';
+}
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+}

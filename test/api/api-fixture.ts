@@ -1,0 +1,150 @@
+/**
+ * The API on a real server and a real ClickHouse; what the main thread does is stood in for by plain objects.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApp } from '../../src/api/app.ts';
+import { type ApiKeys, loadApiKeys } from '../../src/api/auth/key-files.ts';
+import { createUsers, type Users } from '../../src/api/auth/users.ts';
+import type { HttpServer } from '../../src/api/http/port.ts';
+import { createHttpServer } from '../../src/api/http/server.ts';
+import type { Role } from '../../src/api/route.ts';
+import { type ErrorCode, MillraceError } from '../../src/errors.ts';
+import type { IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
+import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
+import type { QueryPort } from '../../src/pipeline/query-port.ts';
+import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
+import { RecordingTelemetry } from '../support/clickhouse.ts';
+
+export const SERVERS = ['uws', 'node'] as const;
+export const MAX_BODY_BYTES = 100_000;
+
+/** Keeps bodies and gives the outcome that the test set. */
+export class RecordingIngest implements IngestPort {
+  readonly bodies: { readonly text: string; readonly format: BodyFormat }[] = [];
+  outcome: IngestOutcome = { kind: 'stored', acceptedCount: 1, rejectedCount: 0, rejected: [] };
+
+  async submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome> {
+    this.bodies.push({ text: new TextDecoder().decode(body), format });
+    return this.outcome;
+  }
+
+  fail(code: ErrorCode): void {
+    this.outcome = { kind: 'failed', code, message: `failed: ${code}` };
+  }
+}
+
+export class SettableStatus implements StatusPort {
+  isSilent = false;
+  readonly snapshots: { -readonly [K in SnapshotKind]: StatusSnapshots[K] } = {
+    readiness: { problems: [] },
+    ledger: [],
+    status: {},
+    metrics: { contentType: 'text/plain; version=0.0.4', text: 'millrace_up 1\n' },
+  };
+
+  snapshot<K extends SnapshotKind>(kind: K): Promise<StatusSnapshots[K]> {
+    if (this.isSilent) return Promise.reject(new MillraceError('deadline_exceeded', 'no answer'));
+    return Promise.resolve(this.snapshots[kind]);
+  }
+}
+
+export interface ApiFixture {
+  readonly base: string;
+  readonly port: number;
+  readonly server: HttpServer;
+  readonly ingest: RecordingIngest;
+  readonly status: SettableStatus;
+  readonly telemetry: RecordingTelemetry;
+  readonly users: Users;
+  readonly keys: ApiKeys;
+  /** Milliseconds since the epoch; `now` in queries. */
+  clock: { nowMs: number };
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
+  /** Access token of a user of that role, who is made when missing. */
+  token(role: Role): Promise<string>;
+  /** GET as a user of that role (default viewer); the body as JSON. */
+  get(path: string, role?: Role): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any
+  stop(): Promise<void>;
+}
+
+export interface ApiFixtureOptions {
+  readonly metricsToken?: string;
+  readonly bodyBudgetBytes?: number;
+}
+
+export const PASSWORD = 'correct horse battery';
+
+export async function startApi(
+  kind: 'uws' | 'node',
+  store: QueryPort,
+  options: ApiFixtureOptions = {},
+): Promise<ApiFixture> {
+  const keysDir = mkdtempSync(join(tmpdir(), 'millrace-keys-'));
+  const ingest = new RecordingIngest();
+  const status = new SettableStatus();
+  const telemetry = new RecordingTelemetry();
+  const keys = loadApiKeys(keysDir);
+  const users = createUsers(store);
+  const clock = { nowMs: Date.now() };
+  const app = createApp(
+    { store, ingest, status, telemetry, keys, now: () => clock.nowMs },
+    { maxBodyBytes: MAX_BODY_BYTES, bodyBudgetBytes: 10 * MAX_BODY_BYTES, hasTls: false, ...options },
+  );
+  const server = createHttpServer(
+    kind,
+    {
+      host: '127.0.0.1',
+      port: 0,
+      requestDeadlineMs: 10_000,
+      handler: (request) => app.handle(request),
+      failure: (error) => app.failure(error),
+    },
+    telemetry,
+  );
+  const port = await server.listen();
+  const base = `http://127.0.0.1:${port}`;
+  const tokens = new Map<Role, string>();
+
+  const post: ApiFixture['post'] = (path, body, headers = {}) =>
+    fetch(base + path, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+
+  async function token(role: Role): Promise<string> {
+    const known = tokens.get(role);
+    if (known !== undefined) return known;
+    const name = `the-${role}`;
+    if ((await users.find(name)) === undefined) await users.add({ name, password: PASSWORD, role }, 'test');
+    const answer = await post('/auth/login', { username: name, password: PASSWORD });
+    const { access_token: fresh } = (await answer.json()) as { access_token: string };
+    tokens.set(role, fresh);
+    return fresh;
+  }
+
+  return {
+    base,
+    port,
+    server,
+    ingest,
+    status,
+    telemetry,
+    users,
+    keys,
+    clock,
+    post,
+    token,
+    async get(path, role = 'viewer') {
+      const headers = { Authorization: `Bearer ${await token(role)}` };
+      const answer = await fetch(base + path, { headers });
+      return { status: answer.status, body: await answer.json() };
+    },
+    async stop() {
+      await server.stop(1000);
+      rmSync(keysDir, { recursive: true });
+    },
+  };
+}

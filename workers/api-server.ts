@@ -1,0 +1,32 @@
+/**
+ * Entry of the API thread. Whatever ends the thread, its sockets are closed first: a thread that ends while
+ * uWebSockets.js holds one takes the whole process with it.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { ApiService } from '../src/api/api-service.ts';
+import { toPlainError } from '../src/errors.ts';
+import type { ApiWorkerData, FromApi } from '../src/pipeline/api-protocol.ts';
+import { createStore } from '../src/store/clickhouse-client.ts';
+
+if (parentPort === null) throw new Error('api-server is started by the program, not by hand');
+const port = parentPort;
+const { settings, isHalted } = workerData as ApiWorkerData;
+
+const service = new ApiService(settings, {
+  store: createStore(settings.store),
+  port,
+  onHalted: () => {
+    Atomics.store(isHalted, 0, 1);
+    Atomics.notify(isHalted, 0);
+  },
+  exit: (code) => process.exit(code),
+});
+
+process.on('exit', () => service.halt());
+process.on('uncaughtException', (error) => {
+  const message: FromApi = { kind: 'failed', error: toPlainError(error) };
+  port.postMessage(message);
+  process.exit(1);
+});
+
+await service.start();
