@@ -33,10 +33,34 @@ export const INTERNAL_EVENTS = {
   migration_applied: { level: 'info', text: 'migration applied' },
   http_fallback: { level: 'warn', text: 'uWebSockets.js could not be loaded; node:http serves the API' },
   http_listening: { level: 'info', text: 'HTTP API is listening' },
+  request_failed: {
+    level: 'error',
+    text: 'HTTP request failed inside',
+    counter: 'millrace_http_failures_total',
+    labels: ['code'],
+  },
+  login_failed: { level: 'warn', text: 'login failed', counter: 'millrace_login_failures_total' },
   kafka_assigned: {
     level: 'info',
     text: 'Kafka partitions assigned',
     counter: 'millrace_kafka_assignments_total',
+  },
+  kafka_connected: { level: 'info', text: 'connected to Kafka' },
+  kafka_topics_created: { level: 'info', text: 'Kafka topics were missing and have been created' },
+  kafka_unreachable: {
+    level: 'warn',
+    text: 'Kafka cannot be reached; trying again',
+    counter: 'millrace_kafka_connect_failures_total',
+  },
+  kafka_client_problem: {
+    level: 'warn',
+    text: 'the Kafka client reports a problem',
+    counter: 'millrace_kafka_client_problems_total',
+  },
+  records_lost_upstream: {
+    level: 'error',
+    text: 'Kafka had deleted records before they were read',
+    counter: 'millrace_lost_upstream_records_total',
   },
   kafka_crashed: {
     level: 'error',

@@ -1,0 +1,192 @@
+/**
+ * A running program, put together from its parts: store, Kafka, pipeline, API thread. `up` and `process` differ
+ * only in which parts they have.
+ */
+import { createKafkaSource } from '../bus/kafka-source.ts';
+import type { Config } from '../config.ts';
+import { MillraceError } from '../errors.ts';
+import { readPackageVersion } from '../package-info.ts';
+import type { ApiSettings } from '../pipeline/api-protocol.ts';
+import { ApiThread } from '../pipeline/api-thread.ts';
+import { DirectSource } from '../pipeline/direct-source.ts';
+import { Pipeline } from '../pipeline/pipeline.ts';
+import type { Clock, KafkaSource } from '../pipeline/ports.ts';
+import { Status } from '../pipeline/status.ts';
+import { createBlockStore } from '../store/block-store.ts';
+import { readFreeDiskBytes } from '../store/disk.ts';
+import { type OpenedStore, openStore } from '../store/open-store.ts';
+import { registerSource } from '../store/sources.ts';
+import type { ServiceTelemetry } from '../telemetry-service.ts';
+import { storeOptions } from './command-store.ts';
+import { kafkaConnection } from './kafka-connection.ts';
+import { apiKeysDir } from './local-token.ts';
+
+export interface ServiceParts {
+  /** Whether bodies are taken over HTTP. */
+  readonly hasIngest: boolean;
+  readonly httpHost: string;
+  readonly httpPort: number;
+}
+
+const DEFAULT_RETENTION_DAYS = 30;
+const REQUEST_DEADLINE_MS = 60_000;
+/** Share of the memory budget that HTTP bodies under way may hold. */
+const BODY_SHARE = 0.1;
+const API_STOP_MS = 2000;
+const KAFKA_STOP_MS = 5000;
+
+const clock: Clock = { now: () => Date.now() };
+
+/** Modes: `start` → running → `stop`, which drains within the deadline and closes what was opened, last first. */
+export class Service {
+  readonly #config: Config;
+  readonly #parts: ServiceParts;
+  readonly #telemetry: ServiceTelemetry;
+  #opened: OpenedStore | undefined;
+  #pipeline: Pipeline | undefined;
+  #direct: DirectSource | undefined;
+  #status: Status | undefined;
+  #api: ApiThread | undefined;
+  #isStopping = false;
+
+  constructor(config: Config, telemetry: ServiceTelemetry, parts: ServiceParts) {
+    this.#config = config;
+    this.#telemetry = telemetry;
+    this.#parts = parts;
+  }
+
+  /** The opened store; only after `start`. */
+  get store(): OpenedStore {
+    if (this.#opened === undefined) throw new MillraceError('internal', 'The service was not started.');
+    return this.#opened;
+  }
+
+  /** Opens everything; what was opened is closed again when a part cannot be. Resolves with the API's port. */
+  async start(beforeApi: (opened: OpenedStore) => Promise<void>): Promise<number> {
+    try {
+      const opened = await openStore(storeOptions(this.#config, this.#telemetry));
+      this.#opened = opened;
+      await beforeApi(opened);
+      const pipeline = this.#createPipeline(opened);
+      this.#pipeline = pipeline;
+      if (this.#parts.hasIngest) this.#direct = await this.#createDirectSource(opened, pipeline);
+      this.#status = this.#createStatus(pipeline);
+      this.#api = this.#createApi(opened);
+      const { port } = await this.#api.start();
+      await pipeline.start();
+      this.#telemetry.emit('started', { version: readPackageVersion() });
+      return port;
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+  }
+
+  /** True when everything that was taken is stored and committed. */
+  async stop(deadlineMs: number): Promise<boolean> {
+    this.#isStopping = true;
+    this.#telemetry.emit('stopping', { deadlineMs });
+    const isDrained = (await this.#pipeline?.drain(deadlineMs)) ?? true;
+    this.#direct?.close();
+    await this.#api?.stop(API_STOP_MS);
+    this.#status?.stop();
+    await this.#pipeline?.stop(KAFKA_STOP_MS);
+    await this.#opened?.close();
+    this.#telemetry.emit('stopped', { isDrained });
+    this.#telemetry.flush();
+    return isDrained;
+  }
+
+  #createPipeline({ store }: OpenedStore): Pipeline {
+    const config = this.#config;
+    const kafka = this.#createKafka();
+    return new Pipeline(
+      {
+        workerCount: config.workers,
+        memoryBudgetBytes: config.memoryBudgetBytes,
+        maxRecordBytes: config.maxRecordBytes,
+        defaultRetentionDays: DEFAULT_RETENTION_DAYS,
+        flushRows: config.flushRows,
+        flushBytes: config.flushBytes,
+        flushIntervalMs: config.flushIntervalMs,
+        minFreeDiskBytes: config.minFreeDiskBytes,
+      },
+      {
+        store: createBlockStore(store),
+        freeDiskBytes: () => readFreeDiskBytes(store),
+        kafkaSourceNumber: async (topic) => {
+          const source = await registerSource(store, {
+            kind: 'kafka',
+            cluster: kafka?.clusterId ?? '',
+            topic,
+          });
+          return source.number;
+        },
+        kafka,
+        telemetry: this.#telemetry,
+        clock,
+      },
+    );
+  }
+
+  #createKafka(): KafkaSource | undefined {
+    const config = this.#config;
+    if (config.kafkaBrokers.length === 0) return undefined;
+    const options = { ...kafkaConnection(config), groupId: config.kafkaGroup, topics: config.kafkaTopics };
+    return createKafkaSource(options, this.#telemetry);
+  }
+
+  async #createDirectSource({ store }: OpenedStore, pipeline: Pipeline): Promise<DirectSource> {
+    const { arena, coordinator, pool } = pipeline;
+    const source = await registerSource(store, { kind: 'http', cluster: '', topic: '' });
+    const lane = coordinator.openLane({
+      source: source.number,
+      partition: source.partition,
+      name: 'http',
+      epoch: source.generation,
+      startOffset: 0,
+    });
+    const refusal = (): MillraceError | undefined => {
+      if (this.#isStopping) return new MillraceError('shutting_down', 'Nothing more is taken: stopping.');
+      if (pipeline.isDiskLow)
+        return new MillraceError('disk_full', 'Nothing more is taken: the disk is nearly full.');
+      return undefined;
+    };
+    return new DirectSource({ arena, coordinator, pool, clock, refusal }, lane);
+  }
+
+  #createStatus(pipeline: Pipeline): Status {
+    const telemetry = this.#telemetry;
+    const status = new Status({
+      pipeline,
+      clock,
+      version: readPackageVersion(),
+      renderMetrics: async () => ({ contentType: telemetry.contentType, text: await telemetry.render() }),
+    });
+    status.start();
+    return status;
+  }
+
+  #createApi(opened: OpenedStore): ApiThread {
+    const config = this.#config;
+    const { tlsCert, tlsKey, metricsToken } = config;
+    const settings: ApiSettings = {
+      host: this.#parts.httpHost,
+      port: this.#parts.httpPort,
+      server: config.httpServer,
+      keysDir: apiKeysDir(config.dataDir),
+      maxBodyBytes: config.maxBodyBytes,
+      bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),
+      requestDeadlineMs: REQUEST_DEADLINE_MS,
+      store: opened.connection,
+      ...(tlsCert === undefined || tlsKey === undefined
+        ? {}
+        : { tls: { certFile: tlsCert, keyFile: tlsKey } }),
+      ...(metricsToken === undefined ? {} : { metricsToken: metricsToken.reveal() }),
+    };
+    const status = this.#status;
+    if (status === undefined) throw new MillraceError('internal', 'The API was made before the status.');
+    const ingest = this.#direct === undefined ? {} : { ingest: this.#direct };
+    return new ApiThread(settings, { ...ingest, status, telemetry: this.#telemetry });
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Ctrl-C and SIGTERM for commands that work until told to stop: the first asks for an orderly end,
+ * the second ends at once.
+ */
+
+export interface StopSignal {
+  readonly signal: AbortSignal;
+  /** Takes the handlers away again. */
+  release(): void;
+}
+
+const EXIT_INTERRUPTED = 130;
+
+export function listenForStop(): StopSignal {
+  const controller = new AbortController();
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    controller.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return {
+    signal: controller.signal,
+    release() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/**
+ * What `up` says when it is ready: where everything is and what to try first.
+ */
+
+export interface BannerFacts {
+  /** Base address of the API, without a slash at the end. */
+  readonly url: string;
+  readonly dataDir: string;
+  /** Address of an external ClickHouse; undefined: the embedded one. */
+  readonly clickhouseUrl?: string | undefined;
+  readonly kafkaBrokers: readonly string[];
+  readonly kafkaTopics: readonly string[];
+  /** The password made up at this first start; shown once and kept nowhere. */
+  readonly newPassword?: string | undefined;
+  /** Marks what matters; identity where there are no colours. */
+  readonly emphasize: (text: string) => string;
+}
+
+export function upBanner(facts: BannerFacts): string {
+  const { url, emphasize } = facts;
+  const lines = [
+    '',
+    `  ${emphasize('Millrace is ready')}   ${emphasize(url)}`,
+    '',
+    ...loginLines(facts),
+    `  Data        ${facts.dataDir}${facts.clickhouseUrl === undefined ? ' (embedded ClickHouse)' : ''}`,
+    ...(facts.clickhouseUrl === undefined ? [] : [`  ClickHouse  ${facts.clickhouseUrl}`]),
+    ...kafkaLines(facts),
+    '',
+    '  Try it, in another terminal:',
+    ...tryLines(facts).map((line) => `    ${line}`),
+    '',
+    '  Ctrl-C stops it; what was accepted is stored first.',
+    '',
+  ];
+  return lines.join('\n');
+}
+
+function loginLines(facts: BannerFacts): string[] {
+  const { newPassword, emphasize } = facts;
+  if (newPassword === undefined)
+    return ['  User        admin (password as set; `millrace user passwd admin` changes it)'];
+  return [
+    `  User        ${emphasize('admin')}`,
+    `  Password    ${emphasize(newPassword)}   (shown only now; \`millrace user passwd admin\` changes it)`,
+  ];
+}
+
+function kafkaLines(facts: BannerFacts): string[] {
+  if (facts.kafkaBrokers.length === 0) {
+    return ['  Kafka       off (set MILLRACE_KAFKA_BROKERS=host:9092 to read topics)'];
+  }
+  return [`  Kafka       ${facts.kafkaBrokers.join(', ')}, topics ${facts.kafkaTopics.join(', ')}`];
+}
+
+function tryLines({ url, newPassword }: BannerFacts): string[] {
+  const password = newPassword ?? 'PASSWORD';
+  const insecure = url.startsWith('https:') ? '-k ' : '';
+  return [
+    `TOKEN=$(curl -s ${insecure}${url}/auth/login -H 'Content-Type: application/json' \\`,
+    `  -d '{"username":"admin","password":"${password}"}' | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`,
+    `curl -s ${insecure}${url}/logs -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\`,
+    `  -d '{"level":"INFO","service":"demo","message":"hello"}'`,
+    `curl -s ${insecure}"${url}/logs?limit=5" -H "Authorization: Bearer $TOKEN"`,
+  ];
+}

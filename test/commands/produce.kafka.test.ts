@@ -1,0 +1,108 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Checksum } from '../../src/produce/checksum.ts';
+import { createGenerator } from '../../src/produce/generator.ts';
+import { runCli } from '../support/cli.ts';
+import { createTopic, kafkaBrokers, uniqueName } from '../support/kafka.ts';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'millrace-produce-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const env = { MILLRACE_KAFKA_BROKERS: '' };
+beforeAll(() => {
+  env.MILLRACE_KAFKA_BROKERS = kafkaBrokers().join(',');
+});
+
+const START = '2025-06-01T12:00:00.000Z';
+
+describe('produce and consume', () => {
+  test('what was produced is what consume writes, one JSON object per line', async () => {
+    const topic = uniqueName('mixed');
+    const args = ['--rate', '0', '--count', '3000', '--kind', 'mixed', '--topic', topic, '--seed', '9'];
+    const produced = await runCli(['produce', ...args, '--start', START, '--partitions', '3', '--json'], {
+      env,
+    });
+    expect(produced).toMatchObject({ code: 0, stderr: '' });
+    const account = JSON.parse(produced.stdout);
+    expect(account).toMatchObject({ events: 3000, unconfirmed: 0, first_seq: 1, last_seq: 3000, seed: 9 });
+    expect(account.by_topic).toEqual({ [topic]: 3000 });
+
+    const generator = createGenerator({
+      kind: 'mixed',
+      seed: 9,
+      startUs: Date.parse(START) * 1000,
+      rate: 100_000,
+      topic,
+    });
+    const checksum = new Checksum();
+    const expected = new Set<string>();
+    for (let i = 0; i < 3000; i++) {
+      const { hash, isText, value } = generator.next();
+      checksum.add(hash);
+      expected.add(isText ? JSON.stringify({ message: value }) : value);
+    }
+    expect(account.checksum).toBe(checksum.toString());
+
+    const output = join(folder, 'logs.json');
+    const consumed = await runCli(
+      ['consume', '--topic', topic, '--output', output, '--from-beginning', '--json'],
+      { env },
+    );
+    expect(consumed).toMatchObject({ code: 0, stderr: expect.stringContaining('"records":3000') });
+    expect(JSON.parse(consumed.stderr)).toMatchObject({ records: 3000, empty: 0, unreadable: 0 });
+    const lines = readFileSync(output, 'utf8').trimEnd().split('\n');
+    expect(lines).toHaveLength(3000);
+    expect(new Set(lines)).toEqual(expected);
+  });
+
+  test.each(['gzip', 'zstd'])(
+    'with --compression %s and without a topic each kind goes to its own',
+    async (codec) => {
+      const args = ['--rate', '0', '--count', '500', '--kind', 'mixed', '--compression', codec, '--json'];
+      const produced = await runCli(['produce', ...args, '--first-seq', '1000'], { env });
+      expect(produced).toMatchObject({ code: 0, stderr: '' });
+      const account = JSON.parse(produced.stdout);
+      expect(account.by_topic).toEqual(account.by_kind);
+      expect(Object.keys(account.by_topic).toSorted()).toEqual([
+        'logs',
+        'security-events',
+        'system-metrics',
+        'threat-logs',
+      ]);
+      expect(account).toMatchObject({ first_seq: 1000, last_seq: 1499 });
+    },
+  );
+
+  test('Ctrl-C ends a run without a count, with its account', async () => {
+    const topic = await createTopic('endless');
+    const waiting = runCli(['consume', '--topic', topic, '--count', '20'], { env });
+    const produced = await runCli(
+      ['produce', '--rate', '200', '--topic', topic, '--brokers', env.MILLRACE_KAFKA_BROKERS],
+      { interruptAfter: 'events,' },
+    );
+    expect(produced.code).toBe(0);
+    expect(produced.stderr).toMatch(/^[\d,]+ events, [\d,]+\/s\n/);
+    expect(produced.stdout).toMatch(/ {2}kind {3}logs +[\d,]+\n/);
+    expect(produced.stdout).toMatch(/\nchecksum \d+\n$/);
+    const events = Number(/^([\d,]+) events/.exec(produced.stdout)?.[1]?.replaceAll(',', ''));
+    expect(events).toBeGreaterThan(500);
+    expect(events).toBeLessThan(3000);
+    const consumed = await waiting;
+    expect(consumed.code).toBe(0);
+    expect(consumed.stdout.trimEnd().split('\n')).toHaveLength(20);
+  });
+
+  test('a topic that does not exist and a broker that is not there are one sentence and 1', async () => {
+    const missing = await runCli(['consume', '--topic', uniqueName('none'), '--from-beginning'], { env });
+    expect(missing.code).toBe(1);
+    expect(missing.stderr).toContain('the cluster has none');
+    const gone = await runCli(['produce', '--count', '1', '--brokers', '127.0.0.1:1']);
+    expect(gone.code).toBe(1);
+    expect(gone.stderr).toContain('millrace: Cannot connect to Kafka');
+  });
+});

@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CliResult, runCli } from '../support/cli.ts';
+
+let dataDir = '';
+beforeAll(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'millrace-user-'));
+});
+afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
+
+function run(args: readonly string[], input = ''): Promise<CliResult> {
+  return runCli([...args, '--data-dir', dataDir, '--json'], { input });
+}
+
+describe('commands on a data directory without a running program', () => {
+  test('migrate applies everything once', async () => {
+    const first = await run(['migrate']);
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(first.stdout).applied).toEqual(expect.arrayContaining(['001-logs']));
+    expect(JSON.parse((await run(['migrate'])).stdout)).toEqual({ applied: [] });
+  });
+
+  test('user add, list and passwd take the password from standard input', async () => {
+    const added = await run(['user', 'add', 'anna', '--role', 'analyst'], 'correct-horse\n');
+    expect(added).toMatchObject({ code: 0, stdout: '{"name":"anna","role":"analyst"}\n' });
+    const again = await run(['user', 'add', 'anna', '--password-file', '-'], 'correct-horse\n');
+    expect(again.code).toBe(1);
+    expect(JSON.parse(again.stderr)).toMatchObject({ status: 422, code: 'unprocessable' });
+    const listed = JSON.parse((await run(['user', 'list'])).stdout);
+    expect(listed.data).toMatchObject([{ name: 'anna', role: 'analyst', disabled: false }]);
+    expect((await run(['user', 'passwd', 'anna'], 'battery-staple\n')).code).toBe(0);
+    expect((await run(['user', 'passwd', 'nobody'], 'battery-staple\n')).code).toBe(1);
+    const empty = await run(['user', 'passwd', 'anna']);
+    expect(empty.code).toBe(2);
+    expect(empty.stderr).toContain('no password was given');
+  });
+});
