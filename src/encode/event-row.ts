@@ -39,12 +39,22 @@ export interface EventRow {
   hasIp(field: IpField): boolean;
   uint(field: UintField, value: number): void;
   hasUint(field: UintField): boolean;
-  /** Event time in microseconds since the epoch. */
+  /**
+   * Event time in microseconds since the epoch. One that cannot be true (before 1970, more than an hour past
+   * the record's time) is replaced by the record's and flagged.
+   */
   timestamp(microseconds: number): void;
+  /** The event carries a time that cannot be read: the record's stands in, flagged. */
+  timeUnreadable(): void;
   /** OpenTelemetry severity number 1–24; the level's name follows from it. */
   severity(number: number): void;
-  /** Adds one entry of `metadata`; the key is a constant of the program. */
+  /** Adds one entry of `metadata`; the key is a constant of the program. A key given twice keeps the first value. */
   metadata(key: string, source: Uint8Array, range: ByteRange): void;
+  /** Starts a metadata entry whose key came with the event; `metadataValue` must follow. False: the row has the key. */
+  metadataKey(source: Uint8Array, start: number, end: number): boolean;
+  metadataValue(source: Uint8Array, start: number, end: number): void;
+  /** Invalid UTF-8 was replaced by U+FFFD somewhere in the event. */
+  textRepaired(): void;
   /** Time of the record in microseconds: what missing years and zones are judged against. */
   readonly recordTimeUs: number;
 }

@@ -1,0 +1,59 @@
+/**
+ * String: values appended in Native form (varint length, bytes). Rows that were not set are padded with
+ * empty strings when the next one comes, so an absent field costs nothing per row.
+ */
+import { ByteBuffer } from '../bytes.ts';
+import type { ColumnBuilder, NativeWriter } from './column.ts';
+
+export class StringColumn implements ColumnBuilder {
+  readonly #native = new ByteBuffer(0);
+  /** Rows written, padding included. */
+  #rows = 0;
+  /** Where the newest row that was set begins. */
+  #rowStart = 0;
+  #isAbsent = true;
+
+  get isAbsent(): boolean {
+    return this.#isAbsent;
+  }
+
+  get byteEstimate(): number {
+    return this.#native.length;
+  }
+
+  set(row: number, source: Uint8Array, start: number, end: number): void {
+    if (row < this.#rows) this.clearRow(row);
+    if (row > this.#rows) this.#native.appendZeros(row - this.#rows);
+    this.#rowStart = this.#native.length;
+    this.#native.appendString(source, start, end);
+    this.#rows = row + 1;
+    this.#isAbsent = false;
+  }
+
+  /** Whether the newest row has a value that is not empty. */
+  has(row: number): boolean {
+    return row < this.#rows && this.#native.bytes[this.#rowStart] !== 0;
+  }
+
+  clearRow(row: number): void {
+    if (row >= this.#rows) return;
+    this.#native.length = this.#rowStart;
+    this.#rows = row;
+  }
+
+  byteSize(rowCount: number): number {
+    return this.#native.length + rowCount - this.#rows;
+  }
+
+  write(writer: NativeWriter, rowCount: number): void {
+    writer.raw(this.#native.bytes, this.#native.length);
+    writer.zeros(rowCount - this.#rows);
+  }
+
+  reset(): void {
+    this.#native.length = 0;
+    this.#rows = 0;
+    this.#rowStart = 0;
+    this.#isAbsent = true;
+  }
+}

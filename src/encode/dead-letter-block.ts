@@ -1,0 +1,88 @@
+/**
+ * Rows of table `dead_letters` under construction: records that could not become events, with their bytes.
+ */
+import { DEAD_LETTER_COLUMNS } from '../event/columns.ts';
+import type { DeadLetterReason } from '../event/reasons.ts';
+import { type EncodedBlock, type PlacedColumn, placeColumn, writeBlock } from './block-layout.ts';
+import type { ColumnBuilder } from './columns/column.ts';
+import { ConstantColumn, Uint64Column } from './columns/fixed.ts';
+import { LowCardinalityColumn } from './columns/low-cardinality.ts';
+import { StringColumn } from './columns/string.ts';
+import { clampRecordTime } from './record-time.ts';
+
+/** A refused record. `bytes[start, end)` is its payload, only read during the call. */
+export interface DeadLetter {
+  readonly offset: number;
+  readonly recordTimeUs: number;
+  readonly detail: string;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+const MAX_BLOCK_ROWS = 65_536;
+const MAX_BLOCK_BYTES = 16 * 1024 * 1024;
+/** The table is partitioned by the month of storage: whatever the rows, they fall into one partition. */
+const PARTITION_KEYS: readonly number[] = [0];
+
+function createColumns() {
+  return {
+    source: new ConstantColumn(1),
+    partition: new ConstantColumn(2),
+    offset: new Uint64Column(),
+    record_time: new Uint64Column(),
+    reason: new LowCardinalityColumn(),
+    detail: new StringColumn(),
+    payload: new StringColumn(),
+  } satisfies Record<(typeof DEAD_LETTER_COLUMNS)[number]['name'], ColumnBuilder>;
+}
+
+export class DeadLetterBlock {
+  rowCount = 0;
+  readonly #columns = createColumns();
+  readonly #placed: readonly PlacedColumn[] = DEAD_LETTER_COLUMNS.map((column) =>
+    placeColumn(column, this.#columns[column.name]),
+  );
+
+  /** Forgets all rows; the next ones belong to this source and partition. */
+  reset(scope: { readonly source: number; readonly partition: number }): void {
+    for (const { builder } of this.#placed) builder.reset();
+    this.#columns.source.set(scope.source);
+    this.#columns.partition.set(scope.partition);
+    this.rowCount = 0;
+  }
+
+  /** True when the block must be finished before the next letter is added. */
+  get needsSeal(): boolean {
+    return this.rowCount >= MAX_BLOCK_ROWS || this.#columns.payload.byteEstimate >= MAX_BLOCK_BYTES;
+  }
+
+  /** Bytes held for the rows, roughly the size of the block. */
+  get byteEstimate(): number {
+    let bytes = 0;
+    for (const { builder } of this.#placed) bytes += builder.byteEstimate;
+    return bytes;
+  }
+
+  add(reason: DeadLetterReason, letter: DeadLetter): void {
+    const row = this.rowCount;
+    const columns = this.#columns;
+    columns.offset.set(row, letter.offset);
+    columns.record_time.set(row, clampRecordTime(letter.recordTimeUs));
+    const reasonBytes = Buffer.from(reason);
+    columns.reason.set(row, reasonBytes, 0, reasonBytes.length);
+    const detailBytes = Buffer.from(letter.detail);
+    columns.detail.set(row, detailBytes, 0, detailBytes.length);
+    columns.payload.set(row, letter.bytes, letter.start, letter.end);
+    this.rowCount = row + 1;
+  }
+
+  /** The rows as one block in a buffer of its own. They stay until `reset`. */
+  finish(): EncodedBlock {
+    return {
+      bytes: writeBlock(this.#placed, this.rowCount),
+      rowCount: this.rowCount,
+      partitionKeys: PARTITION_KEYS,
+    };
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Entry of a parse worker: unpacks a task, calls the parser, moves the blocks back.
+ */
+import { workerData } from 'node:worker_threads';
+import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { frameBodies } from '../src/collect/framing.ts';
+import { BatchParser } from '../src/pipeline/batch-parser.ts';
+import type { FrameResult, FrameTask, ParseResult, ParseTask, ParseWorkerData } from '../src/pipeline/parse-protocol.ts';
+
+const parser = new BatchParser(workerData as ParseWorkerData);
+
+export default function run(task: ParseTask | FrameTask): ParseResult | FrameResult {
+  switch (task.kind) {
+    case 'parse':
+      return moved(parser.parse(task), blocksOf);
+    case 'frame':
+      return moved(frameBodies(task), (result) => [result.batches]);
+    default:
+      return task satisfies never;
+  }
+}
+
+function blocksOf(result: ParseResult): ArrayBuffer[] {
+  return [...result.logs, ...result.deadLetters].map((block) => block.bytes);
+}
+
+/** Marks the buffers of a result so that Piscina moves them instead of copying. */
+function moved<T extends object>(value: T, buffersOf: (value: T) => ArrayBuffer[]): T {
+  const transferable = { [transferableSymbol]: buffersOf(value), [valueSymbol]: value };
+  return move(transferable as never) as unknown as T;
+}
