@@ -8,6 +8,7 @@
  * Events are seeded and lie in the broker before a run begins; the two alternate, medians count. After its last
  * row a run goes on for a few seconds, the same in both, so that merges are part of the figure.
  */
+import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,13 +32,13 @@ interface Run {
 
 interface Watched {
   readonly store: Store;
-  readonly programPid: number;
+  readonly program: ChildProcess;
   readonly clickhousePid: number;
 }
 
 const TOPICS = 'logs,system-metrics,threat-logs,security-events';
 const SETTLE_MS = 5000;
-const RUN_TIMEOUT_MS = 600_000;
+const RUN_TIMEOUT_MS = 300_000;
 const POLL_MS = 100;
 const silent: Telemetry = { emit: () => undefined };
 
@@ -53,12 +54,14 @@ async function storedCount(store: Store): Promise<number> {
 }
 
 /** From the first row to the last, and a while for merges. */
-async function watch({ store, programPid, clickhousePid }: Watched): Promise<Run> {
+async function watch({ store, program, clickhousePid }: Watched): Promise<Run> {
+  const programPid = program.pid ?? 0;
   const endMs = Date.now() + RUN_TIMEOUT_MS;
   let firstMs = 0;
   let count = 0;
   for (; count < eventCount; count = await storedCount(store)) {
     if (count > 0 && firstMs === 0) firstMs = Date.now();
+    if (program.exitCode !== null) throw new Error(`the program ended with code ${program.exitCode}`);
     if (Date.now() > endMs) throw new Error(`only ${count} of ${eventCount} events arrived`);
     await delay(POLL_MS);
   }
@@ -85,8 +88,7 @@ async function runMillrace(brokers: string, dataDir: string): Promise<Run> {
   });
   try {
     const store = createStore(await runningStore(dataDir));
-    const programPid = program.pid ?? 0;
-    const run = await watch({ store, programPid, clickhousePid: clickhousePidOf(programPid) });
+    const run = await watch({ store, program, clickhousePid: clickhousePidOf(program.pid ?? 0) });
     await store.close();
     return run;
   } finally {
@@ -115,7 +117,7 @@ async function runNaive(brokers: string, dataDir: string): Promise<Run> {
   });
   try {
     const clickhousePid = clickhousePidOf(process.pid);
-    return await watch({ store: opened.store, programPid: program.pid ?? 0, clickhousePid });
+    return await watch({ store: opened.store, program, clickhousePid });
   } finally {
     await end(program);
     await opened.close();

@@ -39,7 +39,7 @@ async function flush(): Promise<void> {
   const values = rows;
   rows = [];
   if (values.length === 0) return;
-  await client.insert({ table: 'logs', values, format: 'JSONEachRow', clickhouse_settings: { async_insert: 0 } });
+  await client.insert({ table: 'logs', values, format: 'JSONEachRow', clickhouse_settings: { async_insert: 0, date_time_input_format: 'best_effort' } });
 }
 
 /** A record as a row: the fields of the four shapes, syslog lines by a regular expression. */
@@ -87,7 +87,7 @@ await consumer.run({
   eachMessage: async ({ partition, message }) => {
     const recordTimeMs = Number(message.timestamp);
     const row = toRow(message.value?.toString() ?? '', recordTimeMs);
-    row['ingested_at'] = recordTimeMs / 1000;
+    row['ingested_at'] = new Date(recordTimeMs).toISOString();
     row['partition'] = partition;
     row['offset'] = message.offset;
     row['retention_days'] = 30;

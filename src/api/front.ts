@@ -46,6 +46,8 @@ export class Front {
     try {
       return this.#finish(await this.#route(request, requestId), requestId);
     } catch (error) {
+      // When the client is gone, what was cut off with it has not failed.
+      if (request.signal.aborted) return { status: 503, headers: {} };
       return this.#fail(toMillraceError(error), requestId);
     }
   }

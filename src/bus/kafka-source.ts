@@ -115,6 +115,7 @@ class SupervisedSource implements KafkaSource {
   async commit(epoch: number, offsets: readonly OffsetCommit[]): Promise<void> {
     const commit = this.#commitNow;
     if (
+      epoch !== this.#epoch ||
       !this.#isEpochOpen ||
       commit === undefined ||
       this.#stopping.signal.aborted

@@ -45,8 +45,9 @@ const BACKSPACES = new Set(['\u007F', '\b']);
 /** Reads one line from the terminal without showing it. */
 function ask(prompt: string): Promise<Secret> {
   const { stdin, stderr } = process;
-  stderr.write(prompt);
+  // Before the prompt: whoever types at once must not be echoed.
   stdin.setRawMode(true);
+  stderr.write(prompt);
   stdin.setEncoding('utf8');
   stdin.resume();
   return new Promise((resolve, reject) => {

@@ -91,12 +91,12 @@ function ledgerLines(ledger: readonly LedgerEntry[]): string[] {
   const sources = new Map<string, LedgerEntry[]>();
   for (const entry of ledger) sources.set(entry.source, [...(sources.get(entry.source) ?? []), entry]);
   const width = Math.max(6, ...[...sources.keys()].map((source) => source.length));
-  const head = `ledger   ${'source'.padEnd(width)}  ${COLUMNS.map(([name]) => name.padStart(15)).join('')}`;
+  const head = `ledger   ${'source'.padEnd(width)}  ${COLUMNS.map(([name]) => name.padStart(17)).join('')}`;
   const rows = [...sources].map(([source, entries]) => {
     const cells = COLUMNS.map(([, read]) =>
       formatCount(entries.reduce((sum, entry) => sum + read(entry), 0)),
     );
-    return `         ${source.padEnd(width)}  ${cells.map((cell) => cell.padStart(15)).join('')}`;
+    return `         ${source.padEnd(width)}  ${cells.map((cell) => cell.padStart(17)).join('')}`;
   });
   return [head, ...rows];
 }

@@ -8,11 +8,11 @@ import { parseIp } from '../parse/ip.ts';
 import { LEVEL_NAMES, levelIndexOf } from '../parse/severity.ts';
 import { isPlausibleTime } from '../parse/time.ts';
 import { type EncodedBlock, type PlacedColumn, writeBlock } from './block-layout.ts';
-import type { FloatColumn, IpColumn, NullableColumn, Uint64Column, UintColumn } from './columns/fixed.ts';
+import type { FloatColumn, IpColumn, NullableColumn, Uint64Column } from './columns/fixed.ts';
 import type { LowCardinalityColumn } from './columns/low-cardinality.ts';
 import type { StringColumn } from './columns/string.ts';
 import type { ByteRange, EventRow, IpField, TextField, UintField } from './event-row.ts';
-import { createLogColumns, placeLogColumns } from './log-columns.ts';
+import { createLogColumns, groupLogColumns, placeLogColumns } from './log-columns.ts';
 import type { CountField, FloatField } from './metric-field.ts';
 import { PartitionKeys } from './partition-keys.ts';
 import { clampRecordTime } from './record-time.ts';
@@ -39,12 +39,7 @@ export class EventBlock implements EventRow {
   recordTimeUs = 0;
   readonly #columns = createLogColumns();
   readonly #placed: readonly PlacedColumn[] = placeLogColumns(this.#columns);
-  readonly #labels: readonly LowCardinalityColumn[];
-  readonly #strings: readonly StringColumn[];
-  readonly #ips: readonly IpColumn[];
-  readonly #uints: readonly UintColumn[];
-  readonly #floats: readonly NullableColumn<FloatColumn>[];
-  readonly #counts: readonly NullableColumn<Uint64Column>[];
+  readonly #groups = groupLogColumns(this.#columns);
   readonly #partitionKeys = new PartitionKeys();
   readonly #address = new Uint8Array(16);
   /** Dictionary index of each level name in this block, 0 while it was not used. */
@@ -54,38 +49,6 @@ export class EventBlock implements EventRow {
   #offset = 0;
   #timestampUs = -1;
   #flags = 0;
-
-  constructor() {
-    const columns = this.#columns;
-    const { host, service, environment, user, process, outcome } = columns;
-    this.#labels = [
-      host,
-      service,
-      environment,
-      user,
-      process,
-      outcome,
-      columns.http_method,
-      columns.geo_country,
-      columns.geo_city,
-    ];
-    this.#strings = [
-      columns.message,
-      columns.trace_id,
-      columns.span_id,
-      columns.correlation_id,
-      columns.http_path,
-    ];
-    this.#ips = [columns.source_ip, columns.destination_ip];
-    this.#uints = [columns.source_port, columns.destination_port, columns.pid, columns.http_status];
-    this.#floats = [columns.cpu_usage, columns.memory_percentage];
-    this.#counts = [
-      columns.memory_used,
-      columns.memory_total,
-      columns.network_rx_bytes,
-      columns.network_tx_bytes,
-    ];
-  }
 
   /** Forgets all rows; the next ones belong to `scope`. */
   reset(scope: BlockScope): void {
@@ -167,9 +130,9 @@ export class EventBlock implements EventRow {
 
   text(field: TextField, source: Uint8Array, range: ByteRange): void {
     if (field < FIRST_STRING_FIELD) {
-      (this.#labels[field] as LowCardinalityColumn).set(this.rowCount, source, range.start, range.end);
+      (this.#groups.labels[field] as LowCardinalityColumn).set(this.rowCount, source, range.start, range.end);
     } else {
-      const column = this.#strings[field - FIRST_STRING_FIELD] as StringColumn;
+      const column = this.#groups.strings[field - FIRST_STRING_FIELD] as StringColumn;
       column.set(this.rowCount, source, range.start, range.end);
     }
   }
@@ -179,50 +142,50 @@ export class EventBlock implements EventRow {
    * the column met lately; position after the quote, -1 when it has not.
    */
   labelToken(field: TextField, at: number, end: number): number {
-    return (this.#labels[field] as LowCardinalityColumn).token(this.rowCount, at, end);
+    return (this.#groups.labels[field] as LowCardinalityColumn).token(this.rowCount, at, end);
   }
 
   /** Like `text` for a low-cardinality field whose value stands as it is in the source in focus, quote behind. */
   label(field: TextField, source: Uint8Array, range: ByteRange): void {
-    const column = this.#labels[field] as LowCardinalityColumn;
+    const column = this.#groups.labels[field] as LowCardinalityColumn;
     column.set(this.rowCount, source, range.start, range.end);
     column.rememberToken(this.rowCount, range.start);
   }
 
   hasText(field: TextField): boolean {
     if (field < FIRST_STRING_FIELD) {
-      return (this.#labels[field] as LowCardinalityColumn).indexAt(this.rowCount) !== 0;
+      return (this.#groups.labels[field] as LowCardinalityColumn).indexAt(this.rowCount) !== 0;
     }
-    return (this.#strings[field - FIRST_STRING_FIELD] as StringColumn).has(this.rowCount);
+    return (this.#groups.strings[field - FIRST_STRING_FIELD] as StringColumn).has(this.rowCount);
   }
 
   ip(field: IpField, source: Uint8Array, range: ByteRange): boolean {
     if (!parseIp(source, range, this.#address)) return false;
-    (this.#ips[field] as IpColumn).set(this.rowCount, this.#address);
+    (this.#groups.ips[field] as IpColumn).set(this.rowCount, this.#address);
     return true;
   }
 
   hasIp(field: IpField): boolean {
-    return (this.#ips[field] as IpColumn).has(this.rowCount);
+    return (this.#groups.ips[field] as IpColumn).has(this.rowCount);
   }
 
   uint(field: UintField, value: number): void {
-    this.#uints[field]?.set(this.rowCount, value);
+    this.#groups.uints[field]?.set(this.rowCount, value);
   }
 
   hasUint(field: UintField): boolean {
-    return this.#uints[field]?.get(this.rowCount) !== 0;
+    return this.#groups.uints[field]?.get(this.rowCount) !== 0;
   }
 
   float(field: FloatField, value: number): void {
-    const column = this.#floats[field] as NullableColumn<FloatColumn>;
+    const column = this.#groups.floats[field] as NullableColumn<FloatColumn>;
     column.values.set(this.rowCount, value);
     column.mark(this.rowCount);
   }
 
   /** A number of 64 bits in two halves, each below 2^32. */
   count(field: CountField, low: number, high: number): void {
-    const column = this.#counts[field] as NullableColumn<Uint64Column>;
+    const column = this.#groups.counts[field] as NullableColumn<Uint64Column>;
     column.values.setWords(this.rowCount, low, high);
     column.mark(this.rowCount);
   }

@@ -64,6 +64,30 @@ export function createLogColumns() {
 
 export type LogColumns = ReturnType<typeof createLogColumns>;
 
+/** The builders that setters address by number: places as in TextField, IpField, UintField and the metric fields. */
+export function groupLogColumns(columns: LogColumns) {
+  return {
+    /** TextFields below `message`. */
+    labels: [
+      columns.host,
+      columns.service,
+      columns.environment,
+      columns.user,
+      columns.process,
+      columns.outcome,
+      columns.http_method,
+      columns.geo_country,
+      columns.geo_city,
+    ],
+    /** TextFields from `message` on. */
+    strings: [columns.message, columns.trace_id, columns.span_id, columns.correlation_id, columns.http_path],
+    ips: [columns.source_ip, columns.destination_ip],
+    uints: [columns.source_port, columns.destination_port, columns.pid, columns.http_status],
+    floats: [columns.cpu_usage, columns.memory_percentage],
+    counts: [columns.memory_used, columns.memory_total, columns.network_rx_bytes, columns.network_tx_bytes],
+  };
+}
+
 /** The builders in the order of LOG_COLUMNS, with their headers. */
 export function placeLogColumns(columns: LogColumns): readonly PlacedColumn[] {
   return LOG_COLUMNS.map((column) => placeColumn(column, columns[column.name]));

@@ -55,43 +55,44 @@ function parseQuad(source: Uint8Array, range: ByteRange, target: Uint8Array): bo
 function parseGroups(source: Uint8Array, range: ByteRange, target: Uint8Array): boolean {
   target.fill(0);
   const { end } = range;
-  let from = range.start;
+  const hasLeadingGap = source[range.start] === COLON;
+  if (hasLeadingGap && source[range.start + 1] !== COLON) return false;
+  let from = hasLeadingGap ? range.start + 2 : range.start;
   let to = 0;
-  let gapAt = -1;
-  if (source[from] === COLON) {
-    if (source[from + 1] !== COLON) return false;
-    gapAt = 0;
-    from += 2;
-  }
+  let gapAt = hasLeadingGap ? 0 : -1;
   while (from < end) {
-    if (to > 14) return false;
     const groupEnd = hexEnd(source, from, end);
-    if (source[groupEnd] === DOT && groupEnd < end) {
-      if (to > 12 || !parseQuad(source, { start: from, end }, target)) return false;
-      if (to !== 12) moveQuad(target, to);
-      return closeGap(target, to + 4, gapAt);
+    if (byteAt(source, groupEnd, end) === DOT) {
+      return placeQuad(source, { start: from, end }, target, to) && closeGap(target, to + 4, gapAt);
     }
-    if (groupEnd === from || groupEnd - from > 4) return false;
-    const group = hexValue(source, from, groupEnd);
+    const group = hexGroup(source, from, groupEnd);
+    if (group < 0 || to > 14) return false;
     target[to++] = group >>> 8;
     target[to++] = group;
-    from = groupEnd;
-    if (from === end) break;
-    if (source[from] !== COLON) return false;
+    if (groupEnd === end) break;
+    // A colon, and what follows it: another one once, or a group.
+    from = groupEnd + 1;
+    if (source[groupEnd] !== COLON || from === end) return false;
+    if (source[from] !== COLON) continue;
+    if (gapAt >= 0) return false;
+    gapAt = to;
     from += 1;
-    if (from === end) return false;
-    if (source[from] === COLON) {
-      if (gapAt >= 0) return false;
-      gapAt = to;
-      from += 1;
-    }
   }
   return closeGap(target, to, gapAt);
 }
 
-function moveQuad(target: Uint8Array, to: number): void {
+function byteAt(source: Uint8Array, at: number, end: number): number {
+  return at < end ? (source[at] as number) : -1;
+}
+
+/** A dotted quad at `to`. */
+// oxlint-disable-next-line max-params -- one step of the function above
+function placeQuad(source: Uint8Array, range: ByteRange, target: Uint8Array, to: number): boolean {
+  if (to > 12 || !parseQuad(source, range, target)) return false;
+  if (to === 12) return true;
   target.copyWithin(to, 12, 16);
   target.fill(0, Math.max(12, to + 4), 16);
+  return true;
 }
 
 /** Moves what follows the `::` to the end. `filled` bytes are set. */
@@ -110,7 +111,9 @@ function hexEnd(source: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-function hexValue(source: Uint8Array, start: number, end: number): number {
+/** Value of one to four hexadecimal digits, -1 for fewer or more. */
+function hexGroup(source: Uint8Array, start: number, end: number): number {
+  if (start === end || end - start > 4) return -1;
   let value = 0;
   for (let at = start; at < end; at += 1) value = (value << 4) | hexDigit(source[at] as number);
   return value;

@@ -41,7 +41,7 @@ export function plausibleTimestampMs(timestampMs: number): number {
 }
 
 /** Signed 64 bits as a double: exact up to 2^53. */
-export function readInt64(view: DataView, at: number): number {
+function readInt64(view: DataView, at: number): number {
   return view.getInt32(at) * 2 ** 32 + view.getUint32(at + 4);
 }
 

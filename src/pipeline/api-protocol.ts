@@ -8,7 +8,7 @@ import type { BodyFormat } from './parse-protocol.ts';
 import type { SnapshotKind, StatusSnapshots } from './status-port.ts';
 
 /** How to reach ClickHouse. The password crosses in clear inside the process: a `Secret` is a class. */
-export interface ApiStoreSettings {
+interface ApiStoreSettings {
   readonly url: string;
   readonly user?: string;
   readonly password?: string;

@@ -87,10 +87,10 @@ export class ApiThread {
   }
 
   #spawn(): Promise<ApiAddress> {
-    const { url, execArgv } = workerFile('api-server');
+    const { threadEntry } = workerFile('api-server');
     this.#isHalted = newFlag();
     const workerData: ApiWorkerData = { settings: this.#settings, isHalted: this.#isHalted };
-    const worker = new Worker(url, { name: 'api', workerData, execArgv });
+    const worker = new Worker(threadEntry, { name: 'api', workerData });
     this.#worker = worker;
     return new Promise((resolve, reject) => {
       let failure: unknown;

@@ -22,7 +22,7 @@ export interface StoreOptions {
 }
 
 export type Params = Readonly<Record<string, unknown>>;
-export type Settings = Readonly<Record<string, string | number>>;
+type Settings = Readonly<Record<string, string | number>>;
 
 export interface RequestOptions {
   readonly settings?: Settings;
@@ -155,7 +155,7 @@ export class Store {
         yield rows;
       }
     } catch (error) {
-      throw this.#error(error, 'statement');
+      throw this.#error(error, 'statement', options.signal);
     }
   }
 
@@ -204,7 +204,7 @@ export class Store {
       const result = await this.#client.query({ ...params, format });
       return toSelection<Row>(await result.text());
     } catch (error) {
-      throw this.#error(error, 'statement');
+      throw this.#error(error, 'statement', params.abort_signal);
     }
   }
 
@@ -213,13 +213,17 @@ export class Store {
       const result = await this.#client.exec(params);
       await drain(result.stream);
     } catch (error) {
-      throw this.#error(error, operation);
+      throw this.#error(error, operation, params.abort_signal);
     } finally {
       params.values?.destroy();
     }
   }
 
-  #error(error: unknown, operation: Operation): MillraceError {
+  #error(error: unknown, operation: Operation, signal: AbortSignal | undefined): MillraceError {
+    // An abort shows in many ways, as a reset connection too.
+    if (signal?.aborted === true) {
+      return new MillraceError('deadline_exceeded', 'The request to ClickHouse was given up.');
+    }
     return toStoreError(error, operation, this.#host);
   }
 }
@@ -253,7 +257,10 @@ function toSelection<Row>(body: string): Selection<Row> {
   } catch {
     const failure: unknown = parseError(body.slice(-4096));
     if (failure instanceof Error && 'type' in failure) throw failure;
-    throw new MillraceError('store_unavailable', `ClickHouse's answer broke off: ${quoteValue(body.slice(-80))}.`);
+    throw new MillraceError(
+      'store_unavailable',
+      `ClickHouse's answer broke off: ${quoteValue(body.slice(-80))}.`,
+    );
   }
   const { elapsed, rows_read: rowsRead, bytes_read: bytesRead } = answer.statistics;
   return { rows: answer.data, rowsRead, bytesRead, elapsedMs: elapsed * 1000 };

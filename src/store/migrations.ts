@@ -54,7 +54,8 @@ export async function readMigrations(folder = join(PACKAGE_ROOT, 'clickhouse')):
   const files = (await readdir(folder)).filter((file) => file.endsWith('.sql')).toSorted();
   for (const file of files) {
     const [, digits, name] = FILE_NAME.exec(file) ?? [];
-    if (digits === undefined || name === undefined) throw conflict(`${quoteValue(file)} is not named NNN-name.sql.`);
+    if (digits === undefined || name === undefined)
+      throw conflict(`${quoteValue(file)} is not named NNN-name.sql.`);
     const number = Number(digits);
     if (migrations.at(-1)?.number === number) throw conflict(`There are two migrations ${digits}.`);
     const sql = (await readFile(join(folder, file), 'utf8')).replaceAll('\r\n', '\n');
@@ -72,10 +73,14 @@ async function findPending(store: Store, migrations: readonly Migration[]): Prom
     const file = migrations.find(({ number }) => number === row.number);
     const label = `${String(row.number).padStart(3, '0')}-${row.name}`;
     if (file === undefined) {
-      throw conflict(`Database ${store.database} has migration ${label}, which this version does not know; use a newer one.`);
+      throw conflict(
+        `Database ${store.database} has migration ${label}, which this version does not know; use a newer one.`,
+      );
     }
     if (file.checksum !== row.checksum || file.name !== row.name) {
-      throw conflict(`Migration ${label} was altered after it was applied to database ${store.database}; restore the file and add a new one.`);
+      throw conflict(
+        `Migration ${label} was altered after it was applied to database ${store.database}; restore the file and add a new one.`,
+      );
     }
   }
   return migrations.filter(({ number }) => !applied.has(number));

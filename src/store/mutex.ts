@@ -63,7 +63,11 @@ async function readHolder(store: Store, table: string): Promise<Holder | undefin
   return { token, isExpired: Number(expiry) < row.ms };
 }
 
-async function acquire(store: Store, table: string, options: Required<Omit<MutexOptions, 'name'>>): Promise<string> {
+async function acquire(
+  store: Store,
+  table: string,
+  options: Required<Omit<MutexOptions, 'name'>>,
+): Promise<string> {
   const deadline = Date.now() + options.waitMs;
   const token = randomUUID().replaceAll('-', '');
   for (;;) {
@@ -83,7 +87,10 @@ async function acquire(store: Store, table: string, options: Required<Omit<Mutex
 
 /** Takes the mutex from the holder with `token`, and only from that one, however late this runs. */
 async function bury(store: Store, table: string, token: string): Promise<void> {
-  await tryCommand(store, `RENAME TABLE ${table} TO ${table}_${token}`, [TABLE_ALREADY_EXISTS, UNKNOWN_TABLE]);
+  await tryCommand(store, `RENAME TABLE ${table} TO ${table}_${token}`, [
+    TABLE_ALREADY_EXISTS,
+    UNKNOWN_TABLE,
+  ]);
 }
 
 /** Graves make a second burial of the same holder fail; after an hour nobody can be that late any more. */
@@ -117,7 +124,10 @@ export async function withMutex<T>(
   const table = `mutex_${options.name}`;
   const token = await acquire(store, table, { expiryMs, waitMs });
   // A renewal that fails is made up for by the next one, or the mutex expires as for a dead holder.
-  const timer = setInterval(() => void renew(store, table, { token, expiryMs }).catch(() => undefined), expiryMs / 3);
+  const timer = setInterval(
+    () => void renew(store, table, { token, expiryMs }).catch(() => undefined),
+    expiryMs / 3,
+  );
   try {
     await clearGraves(store, table);
     return await action();

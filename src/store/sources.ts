@@ -50,7 +50,10 @@ function isSame(row: SourceRow, key: SourceKey): boolean {
 function nextNumber(rows: readonly SourceRow[]): number {
   const number = (rows.at(-1)?.number ?? -1) + 1;
   if (number < MAX_SOURCES) return number;
-  throw new MillraceError('sources_exhausted', 'All 256 source numbers are used up; no further topic can be read.');
+  throw new MillraceError(
+    'sources_exhausted',
+    'All 256 source numbers are used up; no further topic can be read.',
+  );
 }
 
 /**

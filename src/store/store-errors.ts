@@ -8,7 +8,7 @@ import { type ErrorCode, MillraceError, quoteValue } from '../errors.ts';
 export type Operation = 'insert' | 'statement';
 
 /** Attached as the `cause` of an error that ClickHouse answered with; the text is in the message, cut. */
-export interface StoreErrorCause {
+interface StoreErrorCause {
   readonly clickhouseCode: number;
   readonly clickhouseType: string;
 }
@@ -41,8 +41,8 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
  * malformed or mistyped data, sizes out of bounds, and LOGICAL_ERROR, which malformed Native blocks can cause.
  */
 const ROWS_AT_FAULT = new Set([
-  6, 7, 26, 27, 32, 33, 34, 38, 41, 43, 44, 49, 53, 69, 70, 72, 117, 124, 128, 130, 131, 177, 190, 191, 349, 376,
-  407, 441, 457, 463, 465, 469, 480, 589, 1001,
+  6, 7, 26, 27, 32, 33, 34, 38, 41, 43, 44, 49, 53, 69, 70, 72, 117, 124, 128, 130, 131, 177, 190, 191, 349,
+  376, 407, 441, 457, 463, 465, 469, 480, 589, 1001,
 ]);
 /** FUNCTION_THROW_IF_VALUE_IS_NON_ZERO: the ownership guard inside an insert fired. */
 const GUARD_FIRED = 395;
@@ -78,9 +78,6 @@ export function toStoreError(error: unknown, operation: Operation, host: string)
     return new MillraceError(classify(code, error.message, operation), text, { cause });
   }
   const { code, message } = error as { code?: unknown; message?: string };
-  if (message === 'The user aborted a request.') {
-    return new MillraceError('deadline_exceeded', 'The request to ClickHouse was given up.');
-  }
   // An answer that is not ClickHouse's (a proxy's, or 404 for a wrong key) may repeat the request: cut its query off.
   const reason = typeof code === 'string' ? code : quoteValue((message ?? String(error)).split('?', 1)[0]);
   return new MillraceError('store_unavailable', `ClickHouse at ${host} cannot be reached: ${reason}.`);
@@ -88,6 +85,7 @@ export function toStoreError(error: unknown, operation: Operation, host: string)
 
 /** Code of ClickHouse behind an error of the store, undefined when it was not ClickHouse that refused. */
 export function clickhouseCode(error: unknown): number | undefined {
-  const cause = error instanceof MillraceError ? (error.cause as Partial<StoreErrorCause> | undefined) : undefined;
+  const cause =
+    error instanceof MillraceError ? (error.cause as Partial<StoreErrorCause> | undefined) : undefined;
   return cause?.clickhouseCode;
 }

@@ -23,7 +23,10 @@ const DURABLE_TABLES = [
 const FSYNC_SETTINGS = ['fsync_after_insert', 'fsync_part_directory'] as const;
 
 /** Sets fsync on or off for all tables: `isFsync` is CLICKHOUSE_FSYNC. */
-export async function applyTableSettings(store: Store, options: { readonly isFsync: boolean }): Promise<void> {
+export async function applyTableSettings(
+  store: Store,
+  options: { readonly isFsync: boolean },
+): Promise<void> {
   const rows = await store.query<{ name: string; is_fsync: number }>(
     `SELECT name, match(engine_full, 'fsync_after_insert = (1|true)') AS is_fsync
      FROM system.tables WHERE database = currentDatabase() AND name IN {names:Array(String)}`,

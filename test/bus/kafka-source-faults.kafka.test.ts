@@ -73,7 +73,7 @@ describe('Kafka source on a broker in trouble', () => {
     await broker.restart();
     await produce(topic, [{ value: 'after' }], brokers);
     // Soon: the member comes back as itself, nobody waits for its session to run out.
-    await collector.until(() => collector.recordCount() === 2, 10_000);
+    await collector.until(() => collector.recordCount() === 2, 20_000);
     const { epoch, batches } = collector.deliveries.at(-1)!;
     expect(batches.map(({ baseOffset }) => baseOffset)).toEqual([1]);
     expect(epoch).toBe(1);

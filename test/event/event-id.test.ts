@@ -20,11 +20,18 @@ describe('encodeEventId', () => {
   });
 
   test('is undone by decodeEventId', () => {
-    fc.assert(fc.property(address, (event) => expect(decodeEventId(encodeEventId(event))).toEqual(event)));
+    fc.assert(
+      fc.property(address, (event) => {
+        expect(decodeEventId(encodeEventId(event))).toEqual(event);
+      }),
+    );
   });
 
   test('orders ids of one lane by time, then offset', () => {
-    const later = fc.record({ us: fc.integer({ min: 0, max: 1e15 }), offset: fc.integer({ min: 0, max: 1e12 }) });
+    const later = fc.record({
+      us: fc.integer({ min: 0, max: 1e15 }),
+      offset: fc.integer({ min: 0, max: 1e12 }),
+    });
     const idOf = ({ us, offset }: { us: number; offset: number }): string =>
       encodeEventId({ timestampUs: us, source: 7, partition: 3, offset });
     fc.assert(

@@ -38,8 +38,11 @@ describe('VarintCursor', () => {
     const endless = new Uint8Array(20).fill(0x80);
     const longest = endless.slice();
     longest[mostBytes - 1] = 0x01;
+    const tooLong = endless.slice();
+    tooLong[mostBytes] = 0x01;
     for (const [bytes, pos] of [
       [endless, MALFORMED_POS],
+      [tooLong, MALFORMED_POS],
       [longest, mostBytes],
     ] as const) {
       const cursor = cursorOver(bytes);

@@ -69,7 +69,10 @@ describe('migrate', () => {
     const [store] = (await newDatabase(1)) as [Store];
     const telemetry = new RecordingTelemetry();
     await migrate(store, { telemetry, folder });
-    await writeFile(join(folder, '900-later.sql'), "CREATE TABLE later (s String DEFAULT ';') ENGINE = Memory;");
+    await writeFile(
+      join(folder, '900-later.sql'),
+      "CREATE TABLE later (s String DEFAULT ';') ENGINE = Memory;",
+    );
     expect((await migrate(store, { telemetry, folder })).map(({ name }) => name)).toEqual(['later']);
     await store.insertJson('later', [{}]);
     expect(await store.query('SELECT s FROM later')).toEqual([{ s: ';' }]);
@@ -118,10 +121,13 @@ describe('migrate', () => {
     expect(String(failure)).toContain('900-later');
   });
 
-  test.each(['1-short.sql', '001-Capital.sql', '001.sql', '001-again.sql'])('refuses a file named %s', async (name) => {
-    await writeFile(join(folder, name), 'SELECT 1');
-    await expect(readMigrations(folder)).rejects.toMatchObject({ code: 'migration_conflict' });
-  });
+  test.each(['1-short.sql', '001-Capital.sql', '001.sql', '001-again.sql'])(
+    'refuses a file named %s',
+    async (name) => {
+      await writeFile(join(folder, name), 'SELECT 1');
+      await expect(readMigrations(folder)).rejects.toMatchObject({ code: 'migration_conflict' });
+    },
+  );
 });
 
 describe('withMutex', () => {

@@ -45,10 +45,13 @@ test('a run.json whose pid went to another process counts as absent', async () =
   expect(await readRunFile(dataDir)).toBeUndefined();
 });
 
-test.each(['', '{', 'null', '[]', '{"pid":1}', '"x"'])('a run.json that reads %j counts as absent', async (text) => {
-  await writeFile(join(dataDir, 'run.json'), text);
-  expect(await readRunFile(dataDir)).toBeUndefined();
-});
+test.each(['', '{', 'null', '[]', '{"pid":1}', '"x"'])(
+  'a run.json that reads %j counts as absent',
+  async (text) => {
+    await writeFile(join(dataDir, 'run.json'), text);
+    expect(await readRunFile(dataDir)).toBeUndefined();
+  },
+);
 
 test('removeRunFile removes the file of this process and no other', async () => {
   await writeRunFile(dataDir, { clickhouse });

@@ -38,7 +38,7 @@ test('programs that start together agree on the numbers', async () => {
     (await Promise.all(names.map((name) => registerSource(store, topic(name))))).map(({ number }) => number);
   const [mine, theirs] = await Promise.all([numbersOf(clickhouse.store), numbersOf(other)]);
   expect(mine).toEqual(theirs);
-  expect(mine.toSorted()).toEqual([0, 1, 2, 3]);
+  expect(mine.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
 });
 
 test('every start of a direct source has a partition of its own, also side by side', async () => {
@@ -46,7 +46,7 @@ test('every start of a direct source has a partition of its own, also side by si
     [clickhouse.store, other, clickhouse.store, other].map((store) => registerSource(store, http)),
   );
   expect(new Set(starts.map(({ number }) => number)).size).toBe(1);
-  expect(starts.map(({ partition }) => partition).toSorted()).toEqual([0, 1, 2, 3]);
+  expect(starts.map(({ partition }) => partition).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
 });
 
 test('a direct source gets a further number when its partitions are used up', async () => {

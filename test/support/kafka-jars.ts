@@ -5,20 +5,19 @@
 import { execFile, spawn } from 'node:child_process';
 import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { PACKAGE_ROOT } from '../../src/package-info.ts';
 
 const run = promisify(execFile);
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const POM = fileURLToPath(new URL('kafka/pom.xml', import.meta.url));
+const POM = join(PACKAGE_ROOT, 'test/support/kafka/pom.xml');
 const NEEDS =
   'The Kafka tests need Java 17 or newer and Maven (Debian: apt-get install openjdk-17-jre-headless maven)';
 
 /** Class path (`<directory>/*`) of the broker and its tools. Downloads about 45 MB the first time. */
 export async function kafkaClassPath(): Promise<string> {
   await requireJava();
-  const directory = join(ROOT, '.cache', `kafka-${await kafkaVersion()}`);
+  const directory = join(PACKAGE_ROOT, '.cache', `kafka-${await kafkaVersion()}`);
   if (!(await exists(directory))) await download(directory);
   return join(directory, '*');
 }

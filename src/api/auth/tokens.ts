@@ -27,7 +27,7 @@ export interface TokenPair {
   readonly expiresInSeconds: number;
 }
 
-export const ACCESS_TOKEN_SECONDS = 15 * 60;
+const ACCESS_TOKEN_SECONDS = 15 * 60;
 export const REFRESH_TOKEN_SECONDS = 7 * 24 * 60 * 60;
 
 const ISSUER = 'millrace';

@@ -16,7 +16,7 @@ export interface User {
   readonly changedAt: string;
 }
 
-export interface NewUser {
+interface NewUser {
   readonly name: string;
   readonly password: string;
   readonly role: Role;

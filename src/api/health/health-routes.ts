@@ -78,7 +78,7 @@ async function metrics(request: HttpRequest, ports: HealthPorts): Promise<HttpRe
   return { status: 200, headers: { 'Content-Type': contentType }, body: text };
 }
 
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   return isIPv4(address) ? address.startsWith('127.') : /^(0*:)*0*1$/.test(address);
 }
 

@@ -24,7 +24,7 @@ export interface HttpRequest {
   readBody(maxBytes: number): Promise<ArrayBuffer>;
 }
 
-export interface BodyWriter {
+interface BodyWriter {
   /** Resolves when there is room for more; rejects when the client is gone or does not read. */
   write(chunk: string | Uint8Array): Promise<void>;
   readonly signal: AbortSignal;

@@ -4,6 +4,7 @@
  * out of a callback, since that aborts the process; writes are corked; received memory is void after the call.
  */
 import { STATUS_CODES } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { Exchange, type RequestHead, type ResponseHead, type Transport } from './exchange.ts';
 import type { HttpServer, HttpServerOptions } from './port.ts';
 import { addHeader, plainAddress, safeHeaderValue } from './request-head.ts';
@@ -46,9 +47,12 @@ export function createUwsServer(library: UwsLibrary, options: HttpServerOptions)
     get inFlightCount() {
       return state.inFlightCount;
     },
-    listen: () =>
-      new Promise((resolve, reject) => {
-        app.listen(options.host, options.port, EXCLUSIVE_PORT, (socket) => {
+    async listen() {
+      // Without a port of its own the library leaves out SO_REUSEADDR, and nobody could take the port again for
+      // a minute after this server closed a connection. So a free port is found first.
+      const port = options.port === 0 ? await findFreePort(options) : options.port;
+      return await new Promise<number>((resolve, reject) => {
+        app.listen(options.host, port, EXCLUSIVE_PORT, (socket) => {
           if (socket === false) {
             reject(listenError(options));
             return;
@@ -56,7 +60,8 @@ export function createUwsServer(library: UwsLibrary, options: HttpServerOptions)
           listenSocket = socket;
           resolve(library.us_socket_local_port(socket));
         });
-      }),
+      });
+    },
     async stop(deadlineMs) {
       closeListener();
       const endMs = performance.now() + deadlineMs;
@@ -76,6 +81,17 @@ function createUwsApp(library: UwsLibrary, { tls }: HttpServerOptions): UwsApp {
   } catch (error) {
     throw tlsError(error);
   }
+}
+
+function findFreePort({ host, port }: HttpServerOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error) => reject(listenError({ host, port }, error)));
+    probe.listen(0, host, () => {
+      const { port: free } = probe.address() as AddressInfo;
+      probe.close(() => resolve(free));
+    });
+  });
 }
 
 interface Server {

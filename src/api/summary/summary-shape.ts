@@ -27,14 +27,14 @@ export interface EventCounts {
   readonly services: readonly { readonly service: string; readonly count: number }[];
 }
 
-export const METRIC_UNITS = {
+const METRIC_UNITS = {
   cpu_usage: 'percent',
   memory_usage: 'percent',
   memory_used: 'bytes',
   network_rx: 'bytes_per_second',
   network_tx: 'bytes_per_second',
 } as const;
-export type MetricName = keyof typeof METRIC_UNITS;
+type MetricName = keyof typeof METRIC_UNITS;
 
 export type Metrics = Readonly<Record<MetricName, MetricCells>>;
 

@@ -22,6 +22,20 @@ export class LowCardinalityValues {
   readonly dictionary = new ByteDictionary();
   count = 0;
   indexes = new Uint32Array(1024);
+  #markCount = 0;
+  #markEntries = 1;
+
+  /** Marks where a row begins, for `rewind`. */
+  mark(): void {
+    this.#markCount = this.count;
+    this.#markEntries = this.dictionary.count;
+  }
+
+  /** Forgets the values and dictionary entries that came after the mark. */
+  rewind(): void {
+    this.count = this.#markCount;
+    this.dictionary.truncate(this.#markEntries);
+  }
 
   push(index: number): void {
     if (this.count === this.indexes.length) this.indexes = grownWords(this.indexes);
@@ -51,6 +65,7 @@ export class LowCardinalityValues {
   reset(): void {
     this.dictionary.reset();
     this.count = 0;
+    this.mark();
   }
 
   /** 1, 2 or 4: its half is the flag for UInt8, UInt16, UInt32. */
@@ -107,6 +122,7 @@ export class LowCardinalityColumn implements ColumnBuilder {
     return this.#used * 4 + this.#values.dictionary.native.length;
   }
 
+  // oxlint-disable-next-line max-params -- kernel, bench/parse-json.ts
   set(row: number, source: Uint8Array, start: number, end: number): void {
     const { dictionary } = this.#values;
     if (row >= this.#used) this.#mark = dictionary.count;

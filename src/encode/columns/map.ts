@@ -20,9 +20,7 @@ export class MapColumn implements ColumnBuilder {
   /** For each key of the dictionary the serial of the row that used it last. */
   #lastUse = new Uint32Array(256);
   #serial = 1;
-  #markCount = 0;
   #markValues = 0;
-  #markKeys = 1;
 
   get isAbsent(): boolean {
     return this.#keys.count === 0;
@@ -70,16 +68,13 @@ export class MapColumn implements ColumnBuilder {
     this.#ends[row] = this.#keys.count;
     this.#rows = row + 1;
     this.#openNext();
-    this.#markCount = this.#keys.count;
+    this.#keys.mark();
     this.#markValues = this.#values.length;
-    this.#markKeys = this.#keys.dictionary.count;
   }
 
   clearRow(): void {
-    if (this.#keys.count === this.#markCount) return;
-    this.#keys.count = this.#markCount;
+    this.#keys.rewind();
     this.#values.length = this.#markValues;
-    this.#keys.dictionary.truncate(this.#markKeys);
     this.#openNext();
   }
 
@@ -103,9 +98,7 @@ export class MapColumn implements ColumnBuilder {
     this.#keys.reset();
     this.#values.length = 0;
     this.#rows = 0;
-    this.#markCount = 0;
     this.#markValues = 0;
-    this.#markKeys = 1;
     this.#openNext();
   }
 

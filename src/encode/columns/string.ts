@@ -21,6 +21,7 @@ export class StringColumn implements ColumnBuilder {
     return this.#native.length;
   }
 
+  // oxlint-disable-next-line max-params -- kernel, bench/parse-json.ts
   set(row: number, source: Uint8Array, start: number, end: number): void {
     if (row < this.#rows) this.clearRow(row);
     if (row > this.#rows) this.#native.appendZeros(row - this.#rows);

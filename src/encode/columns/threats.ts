@@ -16,12 +16,11 @@ export class ThreatsColumn implements ColumnBuilder {
   readonly #names = new LowCardinalityValues();
   readonly #severities = new LowCardinalityValues();
   readonly #tags = new LowCardinalityValues();
+  readonly #parts: readonly LowCardinalityValues[] = [this.#names, this.#severities, this.#tags];
   #rowEnds = new Uint32Array(0);
   #tagEnds = new Uint32Array(64);
   /** Rows whose end is written; later ones have no threats. */
   #rows = 0;
-  #markThreats = 0;
-  #markTags = 0;
 
   get isAbsent(): boolean {
     return this.#names.count === 0;
@@ -55,15 +54,9 @@ export class ThreatsColumn implements ColumnBuilder {
     this.#tagEnds[this.#names.count - 1] = this.#tags.count;
   }
 
-  has(row: number): boolean {
-    return row < this.#rows && this.#names.count > this.#markThreats;
-  }
-
   clearRow(row: number): void {
     if (row >= this.#rows) return;
-    this.#names.count = this.#markThreats;
-    this.#severities.count = this.#markThreats;
-    this.#tags.count = this.#markTags;
+    for (const part of this.#parts) part.rewind();
     this.#rows = row;
   }
 
@@ -92,17 +85,12 @@ export class ThreatsColumn implements ColumnBuilder {
   }
 
   reset(): void {
-    this.#names.reset();
-    this.#severities.reset();
-    this.#tags.reset();
+    for (const part of this.#parts) part.reset();
     this.#rows = 0;
-    this.#markThreats = 0;
-    this.#markTags = 0;
   }
 
   #openRow(row: number): void {
-    this.#markThreats = this.#names.count;
-    this.#markTags = this.#tags.count;
+    for (const part of this.#parts) part.mark();
     if (row >= this.#rowEnds.length) {
       const grown = new Uint32Array(Math.max(1024, this.#rowEnds.length * 2, row + 1));
       grown.set(this.#rowEnds);

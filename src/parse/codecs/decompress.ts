@@ -15,7 +15,7 @@ const DECODERS: readonly (Decompress | undefined)[] = [
   decompressZstd,
 ];
 
-export const CODEC_NAMES: readonly string[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
+const CODEC_NAMES: readonly string[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 
 export function isKnownCodec(codec: number): boolean {
   return codec < CODEC_NAMES.length;

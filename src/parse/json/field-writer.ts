@@ -53,9 +53,11 @@ export class FieldWriter {
         return this.#level(source, range);
       case FieldKind.severityNumber:
         return this.#severityNumber(source, range);
-      default:
-        // Threats and metadata are not scalars.
+      case FieldKind.threats:
+      case FieldKind.metadata:
         return false;
+      default:
+        return field.kind satisfies never;
     }
   }
 

@@ -59,6 +59,7 @@ export class FastScanner {
     this.#keys.makeRoom();
     const open = skipSpace(source, start, end);
     if (open >= end || source[open] !== OPEN_BRACE) return false;
+    // Bytes past the end are another record's: a walk that went on into them did not close at the end.
     const close = this.#members(this.#keys.top, open + 1, 0);
     return close !== ODD && skipSpace(source, close, end) === end;
   }
@@ -87,8 +88,6 @@ export class FastScanner {
       at = this.#value(entry, at, depth);
       if (at === ODD) return ODD;
       if ((source[at] as number) <= SPACE) at = skipSpace(source, at, end);
-      // Bytes past the end belong to another record: a walk that reached them read a truncated one.
-      if (at >= end) return ODD;
       const byte = source[at] as number;
       at += 1;
       if (byte !== COMMA) return byte === CLOSE_BRACE ? at : ODD;
@@ -110,11 +109,7 @@ export class FastScanner {
     const source = this.#source;
     const end = this.#end;
     const byte = source[at] as number;
-    if (byte === QUOTE) {
-      if (entry.isLabel) return this.#label(entry, at + 1);
-      const after = this.#strings.read(source, at + 1, end);
-      return after !== ODD && this.#set(entry, this.#strings.bytes, this.#strings.range) ? after : ODD;
-    }
+    if (byte === QUOTE) return entry.isLabel ? this.#label(entry, at + 1) : this.#string(entry, at + 1);
     if (byte === OPEN_BRACE) {
       const child = depth < MAX_DEPTH ? this.#keys.childOf(entry) : undefined;
       return child === undefined ? ODD : this.#members(child, at + 1, depth + 1);
@@ -129,6 +124,12 @@ export class FastScanner {
     range.end =
       byte === LOWER_T || byte === LOWER_F ? literalEnd(source, at, end) : numberEnd(source, at, end);
     return range.end !== ODD && this.#set(entry, source, range) ? range.end : ODD;
+  }
+
+  #string(entry: KeyEntry, at: number): number {
+    const strings = this.#strings;
+    const after = strings.read(this.#source, at, this.#end);
+    return after !== ODD && this.#set(entry, strings.bytes, strings.range) ? after : ODD;
   }
 
   /** The string at `at` for a low-cardinality column. */

@@ -162,16 +162,9 @@ function escapeControl(character: string): string {
 
 /** The value as JSON text without white space. */
 export function compactText(value: JsonValue): string {
-  switch (value.kind) {
-    case 'string':
-      return value.raw;
-    case 'array':
-      return `[${value.items.map(compactText).join(',')}]`;
-    case 'object':
-      return `{${value.members.map(compactMember).join(',')}}`;
-    default:
-      return value.text;
-  }
+  if (value.kind === 'array') return `[${value.items.map(compactText).join(',')}]`;
+  if (value.kind === 'object') return `{${value.members.map(compactMember).join(',')}}`;
+  return value.kind === 'string' ? value.raw : value.text;
 }
 
 function compactMember({ key, value }: JsonMember): string {

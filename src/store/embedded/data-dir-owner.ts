@@ -40,7 +40,5 @@ export async function findOwner(dataDir: string): Promise<DataDirOwner | undefin
   // After a reboot the pid in the file may be anybody's; a zombie holds nothing any more.
   if (!commandLine.includes(`--path=${folder}`) || /^State:\s+Z/m.test(state)) return undefined;
   const parentPid = Number(/^PPid:\s+(\d+)$/m.exec(state)?.[1] ?? 0);
-  return parentPid > 1
-    ? { pid: parentPid, isProgramAlive: true }
-    : { pid: serverPid, isProgramAlive: false };
+  return parentPid > 1 ? { pid: parentPid, isProgramAlive: true } : { pid: serverPid, isProgramAlive: false };
 }

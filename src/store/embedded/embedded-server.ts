@@ -15,7 +15,12 @@ import { errorMessage, MillraceError, quoteValue } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry.ts';
 import { findOwner } from './data-dir-owner.ts';
 import { serverMemoryBytes } from './server-config.ts';
-import { KEY_HEADER, type ServerProcess, type ServerProcessOptions, startServerProcess } from './server-process.ts';
+import {
+  KEY_HEADER,
+  type ServerProcess,
+  type ServerProcessOptions,
+  startServerProcess,
+} from './server-process.ts';
 
 export interface EmbeddedServerOptions {
   readonly dataDir: string;

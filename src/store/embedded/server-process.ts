@@ -5,8 +5,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { request } from 'node:http';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -73,7 +73,13 @@ function serverArguments(options: ServerProcessOptions, folder: string): string[
 
 function ping(port: number, key: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const options = { host: HOST, port, path: '/ping', headers: { [KEY_HEADER]: key }, timeout: PING_TIMEOUT_MS };
+    const options = {
+      host: HOST,
+      port,
+      path: '/ping',
+      headers: { [KEY_HEADER]: key },
+      timeout: PING_TIMEOUT_MS,
+    };
     const attempt = request({ ...options, agent: false }, (response) => {
       response.resume();
       resolve(response.statusCode === 200);
@@ -153,7 +159,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     const outcome = await Promise.race([
       waitUntilUp(options, folder, settled.signal),
       exited,
-      sleep(options.startTimeoutMs, `no answer within ${options.startTimeoutMs} ms`, { signal: settled.signal }),
+      sleep(options.startTimeoutMs, `no answer within ${options.startTimeoutMs} ms`, {
+        signal: settled.signal,
+      }),
     ]);
     if (typeof outcome === 'string' || child.pid === undefined) {
       child.kill('SIGKILL');

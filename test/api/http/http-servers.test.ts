@@ -1,8 +1,7 @@
 /**
  * Both HTTP servers behind the port: the same tests.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request as tlsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import { createHttpServer } from '../../../src/api/http/server.ts';
 import { problemResponse } from '../../../src/api/problem.ts';
 import { RecordingTelemetry } from '../../support/clickhouse.ts';
 import { openRaw } from './raw-client.ts';
+import { selfSigned } from './self-signed.ts';
 
 // As the program does before its API thread loads the library.
 process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= '16384';
@@ -330,11 +330,9 @@ describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-tls-'));
     const keyFile = join(directory, 'key.pem');
     const certFile = join(directory, 'cert.pem');
-    const subject = ['-subj', '/CN=localhost', '-days', '1', '-nodes', '-newkey', 'ec'];
-    const curve = ['-pkeyopt', 'ec_paramgen_curve:prime256v1'];
-    execFileSync('openssl', ['req', '-x509', ...subject, ...curve, '-keyout', keyFile, '-out', certFile], {
-      stdio: 'ignore',
-    });
+    const { keyPem, certPem } = selfSigned();
+    writeFileSync(keyFile, keyPem);
+    writeFileSync(certFile, certPem);
     const secure = createHttpServer(kind, optionsFor({ tls: { certFile, keyFile } }), telemetry);
     const securePort = await secure.listen();
     const body = 'z'.repeat(MAX_BODY_BYTES);

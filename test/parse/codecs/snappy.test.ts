@@ -61,6 +61,15 @@ describe('snappy', () => {
     expect(decompressAll(decompressSnappy, Uint8Array.from(input)).outcome).toBe('corrupt');
   });
 
+  test('elements beyond the length do not run over the memory', () => {
+    const copies = Array.from({ length: 20 }, () => [0b111111_10, 4, 0]).flat();
+    const literal = [59 << 2, ...Array.from({ length: 60 }, () => 97)];
+    for (const elements of [copies, literal]) {
+      const input = Uint8Array.from([8, 0x0c, 97, 98, 99, 100, ...elements]);
+      expect(decompressAll(decompressSnappy, input, 8).outcome).toBe('corrupt');
+    }
+  });
+
   test('the cap holds, over all blocks together', () => {
     const content = Buffer.alloc(100_000);
     for (const input of [compressSync(content), xerial(content)]) {
