@@ -10,7 +10,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -21,6 +21,7 @@ import type { Telemetry } from '../src/telemetry.ts';
 import { startBroker } from '../test/support/kafka-broker.ts';
 import { builtFile, clickhousePidOf, end, runToEnd, startProgram } from './support/children.ts';
 import { cpuSeconds, median, residentMemory } from './support/proc.ts';
+import { saveResult } from './support/results.ts';
 
 interface Run {
   readonly programCpuSeconds: number;
@@ -58,9 +59,13 @@ async function watch({ store, program, clickhousePid }: Watched): Promise<Run> {
   const programPid = program.pid ?? 0;
   const endMs = Date.now() + RUN_TIMEOUT_MS;
   let firstMs = 0;
+  let firstCount = 0;
   let count = 0;
   for (; count < eventCount; count = await storedCount(store)) {
-    if (count > 0 && firstMs === 0) firstMs = Date.now();
+    if (count > 0 && firstMs === 0) {
+      firstMs = Date.now();
+      firstCount = count;
+    }
     if (program.exitCode !== null) throw new Error(`the program ended with code ${program.exitCode}`);
     if (Date.now() > endMs) throw new Error(`only ${count} of ${eventCount} events arrived`);
     await delay(POLL_MS);
@@ -73,7 +78,7 @@ async function watch({ store, program, clickhousePid }: Watched): Promise<Run> {
   return {
     programCpuSeconds: cpuSeconds(programPid),
     clickhouseCpuSeconds: cpuSeconds(clickhousePid),
-    eventsPerSecond: eventCount / seconds,
+    eventsPerSecond: (eventCount - firstCount) / seconds,
     peakResidentBytes: residentMemory(programPid).peakBytes,
     insertRows: parts?.rows ?? 0,
   };
@@ -168,17 +173,13 @@ try {
   const millrace = summarize(millraceRuns);
   const naive = summarize(naiveRuns);
   const result = {
-    bench: 'end-to-end',
-    node: process.version,
-    cpu: cpus()[0]?.model ?? '',
-    cores: cpus().length,
     eventCount,
     roundCount,
     millrace,
     naive,
     cpuRatio: round(millrace.totalCpuSecondsPerMillion / naive.totalCpuSecondsPerMillion),
   };
-  console.log(JSON.stringify(result, undefined, 2));
+  saveResult('end-to-end', result);
 } finally {
   await broker.stop();
 }

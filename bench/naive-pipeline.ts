@@ -39,7 +39,12 @@ async function flush(): Promise<void> {
   const values = rows;
   rows = [];
   if (values.length === 0) return;
-  await client.insert({ table: 'logs', values, format: 'JSONEachRow', clickhouse_settings: { async_insert: 0, date_time_input_format: 'best_effort' } });
+  await client.insert({
+    table: 'logs',
+    values,
+    format: 'JSONEachRow',
+    clickhouse_settings: { async_insert: 0, date_time_input_format: 'best_effort' },
+  });
 }
 
 /** A record as a row: the fields of the four shapes, syslog lines by a regular expression. */
@@ -49,7 +54,14 @@ function toRow(text: string, recordTimeMs: number): Row {
     if (match === null) return { timestamp: new Date(recordTimeMs).toISOString(), message: text };
     const [, time, host, process_, pid, message] = match;
     const date = new Date(`${time} ${new Date(recordTimeMs).getUTCFullYear()} UTC`);
-    return { timestamp: date.toISOString(), host, service: process_, process: process_, pid: Number(pid ?? 0), message };
+    return {
+      timestamp: date.toISOString(),
+      host,
+      service: process_,
+      process: process_,
+      pid: Number(pid ?? 0),
+      message,
+    };
   }
   const event = JSON.parse(text) as Row;
   const memory = event['memory_usage'] as Row | undefined;

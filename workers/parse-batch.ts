@@ -27,5 +27,5 @@ function blocksOf(result: ParseResult): ArrayBuffer[] {
 /** Marks the buffers of a result so that Piscina moves them instead of copying. */
 function moved<T extends object>(value: T, buffersOf: (value: T) => ArrayBuffer[]): T {
   const transferable = { [transferableSymbol]: buffersOf(value), [valueSymbol]: value };
-  return move(transferable as never) as unknown as T;
+  return move(transferable) as unknown as T;
 }

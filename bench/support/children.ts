@@ -1,7 +1,7 @@
 /** Programs that a bench starts: spawned, watched, ended by their own pid; and the embedded ClickHouse below them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** Path of a built file, from `dist/bench/support`. */

@@ -7,11 +7,7 @@ import { runUntilStopped } from './run-until-stopped.ts';
 import { Service } from './service.ts';
 
 export async function runProcess(config: Config, telemetry: ServiceTelemetry): Promise<void> {
-  const service = new Service(config, telemetry, {
-    hasIngest: false,
-    httpHost: config.httpHost,
-    httpPort: config.adminPort,
-  });
+  const service = new Service(config, telemetry, 'process');
   await runUntilStopped(service, config, async () => {
     await service.start(() => Promise.resolve());
   });

@@ -10,8 +10,8 @@ import { Service } from './service.ts';
 import { upBanner } from './up-banner.ts';
 
 export async function runUp(config: Config, telemetry: ServiceTelemetry): Promise<void> {
-  const { httpHost, httpPort } = config;
-  const service = new Service(config, telemetry, { hasIngest: true, httpHost, httpPort });
+  const { httpHost } = config;
+  const service = new Service(config, telemetry, 'up');
   await runUntilStopped(service, config, async () => {
     let newPassword: string | undefined;
     const port = await service.start(async ({ store }) => {

@@ -2,6 +2,7 @@
  * A running program, put together from its parts: store, Kafka, pipeline, API thread. `up` and `process` differ
  * only in which parts they have.
  */
+import { createProbeServer } from '../api/probe-server.ts';
 import { createKafkaSource } from '../bus/kafka-source.ts';
 import type { Config } from '../config.ts';
 import { MillraceError } from '../errors.ts';
@@ -21,18 +22,19 @@ import { storeOptions } from './command-store.ts';
 import { kafkaConnection } from './kafka-connection.ts';
 import { apiKeysDir } from './local-token.ts';
 
-export interface ServiceParts {
-  /** Whether bodies are taken over HTTP. */
-  readonly hasIngest: boolean;
-  readonly httpHost: string;
-  readonly httpPort: number;
+/** `up` has the whole API, ingestion over HTTP included; `process` only probes and metrics. */
+export type ServiceKind = 'up' | 'process';
+
+/** What listens for HTTP: the API thread, or the probes on the main thread. */
+interface HttpEnd {
+  stop(deadlineMs: number): Promise<void>;
 }
 
 const DEFAULT_RETENTION_DAYS = 30;
-const REQUEST_DEADLINE_MS = 60_000;
+const REQUEST_DEADLINE_MS = 30_000;
 /** Share of the memory budget that HTTP bodies under way may hold. */
 const BODY_SHARE = 0.1;
-const API_STOP_MS = 2000;
+const HTTP_STOP_MS = 2000;
 const KAFKA_STOP_MS = 5000;
 
 const clock: Clock = { now: () => Date.now() };
@@ -40,25 +42,31 @@ const clock: Clock = { now: () => Date.now() };
 /** Modes: `start` → running → `stop`, which drains within the deadline and closes what was opened, last first. */
 export class Service {
   readonly #config: Config;
-  readonly #parts: ServiceParts;
+  readonly #kind: ServiceKind;
   readonly #telemetry: ServiceTelemetry;
   #opened: OpenedStore | undefined;
   #pipeline: Pipeline | undefined;
   #direct: DirectSource | undefined;
   #status: Status | undefined;
-  #api: ApiThread | undefined;
+  #http: HttpEnd | undefined;
   #isStopping = false;
 
-  constructor(config: Config, telemetry: ServiceTelemetry, parts: ServiceParts) {
+  constructor(config: Config, telemetry: ServiceTelemetry, kind: ServiceKind) {
     this.#config = config;
     this.#telemetry = telemetry;
-    this.#parts = parts;
+    this.#kind = kind;
   }
 
   /** The opened store; only after `start`. */
   get store(): OpenedStore {
     if (this.#opened === undefined) throw new MillraceError('internal', 'The service was not started.');
     return this.#opened;
+  }
+
+  /** Only after `start`. */
+  get pipeline(): Pipeline {
+    if (this.#pipeline === undefined) throw new MillraceError('internal', 'The service was not started.');
+    return this.#pipeline;
   }
 
   /** Opens everything; what was opened is closed again when a part cannot be. Resolves with the API's port. */
@@ -69,10 +77,10 @@ export class Service {
       await beforeApi(opened);
       const pipeline = this.#createPipeline(opened);
       this.#pipeline = pipeline;
-      if (this.#parts.hasIngest) this.#direct = await this.#createDirectSource(opened, pipeline);
-      this.#status = this.#createStatus(pipeline);
-      this.#api = this.#createApi(opened);
-      const { port } = await this.#api.start();
+      const status = this.#createStatus(pipeline);
+      this.#status = status;
+      const port =
+        this.#kind === 'up' ? await this.#startApi(opened, status) : await this.#startProbes(status);
       await pipeline.start();
       this.#telemetry.emit('started', { version: readPackageVersion() });
       return port;
@@ -88,7 +96,7 @@ export class Service {
     this.#telemetry.emit('stopping', { deadlineMs });
     const isDrained = (await this.#pipeline?.drain(deadlineMs)) ?? true;
     this.#direct?.close();
-    await this.#api?.stop(API_STOP_MS);
+    await this.#http?.stop(HTTP_STOP_MS);
     this.#status?.stop();
     await this.#pipeline?.stop(KAFKA_STOP_MS);
     await this.#opened?.close();
@@ -136,7 +144,8 @@ export class Service {
     return createKafkaSource(options, this.#telemetry);
   }
 
-  async #createDirectSource({ store }: OpenedStore, pipeline: Pipeline): Promise<DirectSource> {
+  async #createDirectSource({ store }: OpenedStore): Promise<DirectSource> {
+    const pipeline = this.pipeline;
     const { arena, coordinator, pool } = pipeline;
     const source = await registerSource(store, { kind: 'http', cluster: '', topic: '' });
     const lane = coordinator.openLane({
@@ -152,7 +161,8 @@ export class Service {
         return new MillraceError('disk_full', 'Nothing more is taken: the disk is nearly full.');
       return undefined;
     };
-    return new DirectSource({ arena, coordinator, pool, clock, refusal }, lane);
+    this.#direct = new DirectSource({ arena, coordinator, pool, clock, refusal }, lane);
+    return this.#direct;
   }
 
   #createStatus(pipeline: Pipeline): Status {
@@ -167,26 +177,41 @@ export class Service {
     return status;
   }
 
-  #createApi(opened: OpenedStore): ApiThread {
+  async #startProbes(status: Status): Promise<number> {
+    const { httpHost: host, adminPort: port, metricsToken } = this.#config;
+    const server = createProbeServer(
+      { host, port, metricsToken: metricsToken?.reveal() },
+      status,
+      this.#telemetry,
+    );
+    this.#http = server;
+    return await server.listen();
+  }
+
+  async #startApi(opened: OpenedStore, status: Status): Promise<number> {
+    const ingest = await this.#createDirectSource(opened);
+    const api = new ApiThread(this.#apiSettings(opened), { ingest, status, telemetry: this.#telemetry });
+    this.#http = api;
+    const { port } = await api.start();
+    return port;
+  }
+
+  #apiSettings({ connection }: OpenedStore): ApiSettings {
     const config = this.#config;
     const { tlsCert, tlsKey, metricsToken } = config;
-    const settings: ApiSettings = {
-      host: this.#parts.httpHost,
-      port: this.#parts.httpPort,
+    return {
+      host: config.httpHost,
+      port: config.httpPort,
       server: config.httpServer,
       keysDir: apiKeysDir(config.dataDir),
       maxBodyBytes: config.maxBodyBytes,
       bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),
       requestDeadlineMs: REQUEST_DEADLINE_MS,
-      store: opened.connection,
+      store: connection,
       ...(tlsCert === undefined || tlsKey === undefined
         ? {}
         : { tls: { certFile: tlsCert, keyFile: tlsKey } }),
       ...(metricsToken === undefined ? {} : { metricsToken: metricsToken.reveal() }),
     };
-    const status = this.#status;
-    if (status === undefined) throw new MillraceError('internal', 'The API was made before the status.');
-    const ingest = this.#direct === undefined ? {} : { ingest: this.#direct };
-    return new ApiThread(settings, { ...ingest, status, telemetry: this.#telemetry });
   }
 }

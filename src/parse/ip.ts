@@ -17,8 +17,8 @@ export function parseIp(source: Uint8Array, range: ByteRange, target: Uint8Array
   const { start, end } = range;
   const length = end - start;
   if (length < 2 || length > IPV6_MAX_BYTES) return false;
-  target.fill(0);
   if (length <= IPV4_MAX_BYTES && parseQuad(source, range, target)) {
+    for (let at = 0; at < 10; at += 1) target[at] = 0;
     target[10] = 0xff;
     target[11] = 0xff;
     return true;

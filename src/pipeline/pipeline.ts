@@ -3,6 +3,7 @@
  * for `up`, `process`, tests and benches. Edges are handed in.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { MillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { Arena } from './arena.ts';
 import { Committer } from './committer.ts';
@@ -40,6 +41,7 @@ const ARENA_SHARE = 0.25;
 const BLOCK_SHARE = 0.35;
 const MAX_LOG_INSERTS = 2;
 const DRAIN_POLL_MS = 10;
+const WORKER_START_MS = 60_000;
 
 /** Modes: `new` → `running` → `draining` (sources closed, in-flight work is stored and committed) → `stopped`. */
 export class Pipeline {
@@ -101,7 +103,9 @@ export class Pipeline {
     return this.#diskGuard.isHeld;
   }
 
+  /** Throws `thread_died` when the parse workers cannot be loaded: better than a program that only looks ready. */
   async start(): Promise<void> {
+    await withDeadline(this.pool.frame({ kind: 'frame', bodies: [] }), WORKER_START_MS);
     await this.#diskGuard.start();
     this.#watchdog.start();
     this.#committer.start();
@@ -156,5 +160,18 @@ export class Pipeline {
     const { kafka } = this.#ports;
     if (kafka === undefined) return undefined;
     return { source: kafka, lanes: () => this.kafkaLanes.lanes, epoch: () => this.kafkaLanes.epoch };
+  }
+}
+
+async function withDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
+  const over = new AbortController();
+  const deadline = delay(deadlineMs, undefined, { signal: over.signal }).then(() => {
+    throw new MillraceError('thread_died', `The parse workers did not start within ${deadlineMs / 1000} s.`);
+  });
+  try {
+    return await Promise.race([work, deadline]);
+  } finally {
+    over.abort();
+    deadline.catch(() => undefined);
   }
 }

@@ -35,9 +35,9 @@ export class FastScanner {
   readonly #strings = new StringScanner();
   readonly #arrays: ArrayScanner;
   readonly #range: ByteRange = { start: 0, end: 0 };
-  /** By field: serial of the record that set it last, from the top level and from `metadata`. */
-  readonly #topSerial = new Float64Array(FIELDS.length);
-  readonly #metadataSerial = new Float64Array(FIELDS.length);
+  /** By field: serial of the record that set it last, one more when that came from `metadata`. */
+  readonly #claims = new Float64Array(FIELDS.length);
+  /** Even; goes up by two with each record. */
   #serial = 0;
   #source: Uint8Array = new Uint8Array(0);
   #end = 0;
@@ -54,7 +54,7 @@ export class FastScanner {
     this.#source = source;
     focusOn(source);
     this.#end = end;
-    this.#serial += 1;
+    this.#serial += 2;
     this.#writer.reset();
     this.#keys.makeRoom();
     const open = skipSpace(source, start, end);
@@ -140,7 +140,7 @@ export class FastScanner {
     if (isFree) {
       const after = this.#block.labelToken(field.index as TextField, at, this.#end);
       if (after !== ODD) {
-        this.#serialsOf(entry)[field.id] = this.#serial;
+        this.#claims[field.id] = entry.isMetadata ? this.#serial + 1 : this.#serial;
         return after;
       }
     }
@@ -149,13 +149,9 @@ export class FastScanner {
     if (!isFree || strings.bytes !== this.#source || strings.range.start === strings.range.end) {
       return this.#set(entry, strings.bytes, strings.range) ? after : ODD;
     }
-    this.#serialsOf(entry)[field.id] = this.#serial;
+    this.#claims[field.id] = entry.isMetadata ? this.#serial + 1 : this.#serial;
     this.#block.label(field.index as TextField, strings.bytes, strings.range);
     return after;
-  }
-
-  #serialsOf(entry: KeyEntry): Float64Array {
-    return entry.isMetadata ? this.#metadataSerial : this.#topSerial;
   }
 
   #array(entry: KeyEntry, at: number): number {
@@ -181,9 +177,9 @@ export class FastScanner {
   /** A member of `metadata` whose name is a column's. */
   #promote(entry: KeyEntry, value: Uint8Array, range: ByteRange): boolean {
     const field = entry.field as Field;
-    if (this.#topSerial[field.id] === this.#serial) return this.#setMetadata(entry, value, range);
-    if (range.start === range.end || this.#metadataSerial[field.id] === this.#serial) return false;
-    this.#metadataSerial[field.id] = this.#serial;
+    if (this.#claims[field.id] === this.#serial) return this.#setMetadata(entry, value, range);
+    if (range.start === range.end || this.#isClaimed(field)) return false;
+    this.#claims[field.id] = this.#serial + 1;
     return this.#writer.set(field, value, range);
   }
 
@@ -207,13 +203,13 @@ export class FastScanner {
   }
 
   #isClaimed(field: Field): boolean {
-    return this.#topSerial[field.id] === this.#serial || this.#metadataSerial[field.id] === this.#serial;
+    return (this.#claims[field.id] as number) >= this.#serial;
   }
 
   /** Notes that the top level sets the field; false when something did before. */
   #claim(field: Field): boolean {
     if (this.#isClaimed(field)) return false;
-    this.#topSerial[field.id] = this.#serial;
+    this.#claims[field.id] = this.#serial;
     return true;
   }
 }

@@ -19,25 +19,30 @@ const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
 
 const HIGH_BITS = 0x80808080;
 
+/** High bits of the bytes of `word` that are not plain. Borrows spoil only the bytes above one that is not. */
+function notPlain(word: number): number {
+  const quote = word ^ 0x22222222;
+  const backslash = word ^ 0x5c5c5c5c;
+  return (
+    (((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | (word - 0x20202020) | word) &
+    HIGH_BITS
+  );
+}
+
+function firstByte(highBits: number): number {
+  return (31 - Math.clz32(highBits & -highBits)) >> 3;
+}
+
 /**
- * Position of the first byte from `at` on of the source in focus that is not plain, at most `end`. Four bytes a
- * step: a byte's high bit comes up when it is quote, backslash, below space, or 0x80 and more. Borrows spoil
- * only the bytes above one that is found.
+ * Position of the first byte from `at` on of the source in focus that is not plain, at most `end`. By words: a
+ * byte's high bit comes up when it is quote, backslash, below space, or 0x80 and more.
  */
 export function plainEnd(source: Uint8Array, at: number, end: number): number {
   const { view } = focus;
   let to = at;
   for (const last = end - 4; to <= last; to += 4) {
-    const word = view.getInt32(to, true);
-    const quote = word ^ 0x22222222;
-    const backslash = word ^ 0x5c5c5c5c;
-    const found =
-      (((quote - 0x01010101) & ~quote) |
-        ((backslash - 0x01010101) & ~backslash) |
-        (word - 0x20202020) |
-        word) &
-      HIGH_BITS;
-    if (found !== 0) return to + ((31 - Math.clz32(found & -found)) >> 3);
+    const found = notPlain(view.getInt32(to, true));
+    if (found !== 0) return to + firstByte(found);
   }
   while (to < end && PLAIN[source[to] as number] === 1) to += 1;
   return to;

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { EventFlag } from '../../../src/event/columns.ts';
 import { FIELDS, FieldKind, KNOWN_NAMES } from '../../../src/parse/json/fields.ts';
+import { createGenerator } from '../../../src/produce/generator.ts';
 import { JsonHarness, RECORD_TIME_US } from '../../support/json-event.ts';
 
 const harness = new JsonHarness();
@@ -139,6 +140,23 @@ describe('the four shapes take the fast path', () => {
       },
     );
   });
+});
+
+test('at least 99 % of what `produce` sends takes the fast path', () => {
+  const generator = createGenerator({
+    kind: 'mixed',
+    seed: 3,
+    startUs: RECORD_TIME_US - 60_000_000,
+    rate: 100,
+  });
+  const records: string[] = [];
+  while (records.length < 3000) {
+    const event = generator.next();
+    if (!event.isText) records.push(event.value);
+  }
+  const { events, slowCount } = harness.parseBatch(records);
+  expect(events).toHaveLength(3000);
+  expect(slowCount).toBeLessThan(30);
 });
 
 describe('names', () => {
