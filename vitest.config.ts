@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// Two projects: only the tests that need a broker wait for one. `npx vitest run` runs both.
+const report = process.env['MILLRACE_TEST_REPORT'];
+
+// `npm test` runs `unit` and `kafka`; only the tests that need a broker wait for one. `npm run test:long` runs `long`.
 export default defineConfig({
   test: {
     testTimeout: 30_000,
@@ -8,10 +10,15 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     passWithNoTests: false,
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/**/*.kafka.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.kafka.test.ts', 'test/**/*.long.test.ts'],
+        },
       },
       {
         extends: true,
@@ -20,6 +27,16 @@ export default defineConfig({
           include: ['test/**/*.kafka.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
           testTimeout: 90_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'long',
+          include: ['test/**/*.long.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 600_000,
+          maxWorkers: 1,
         },
       },
     ],

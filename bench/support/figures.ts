@@ -25,12 +25,12 @@ interface EndToEnd {
 
 const COUNT = new Intl.NumberFormat('en-US');
 
-function readResult<T>(name: string): T {
-  return JSON.parse(readFileSync(join(PACKAGE_ROOT, `bench/results/${name}.json`), 'utf8')) as T;
+function readResult(name: string): unknown {
+  return JSON.parse(readFileSync(join(PACKAGE_ROOT, `bench/results/${name}.json`), 'utf8'));
 }
 
 export function figuresMarkdown(): string {
-  const result = readResult<EndToEnd>('end-to-end');
+  const result = readResult('end-to-end') as EndToEnd;
   const { millrace, naive } = result;
   const row = (what: string, read: (figures: PipelineFigures) => number): string =>
     `| ${what} | ${COUNT.format(read(millrace))} | ${COUNT.format(read(naive))} |`;

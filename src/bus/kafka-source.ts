@@ -2,6 +2,7 @@
  * The Kafka source: record batches as fetched, in order per partition, under assignment epochs.
  * It keeps one consumer session alive at a time and makes a new one whenever that ends, for as long as it runs.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, MillraceError } from '../errors.ts';
 import type {
@@ -86,6 +87,8 @@ class SupervisedSource implements KafkaSource {
   constructor(options: Required<KafkaSourceOptions>, telemetry: Telemetry) {
     this.#options = options;
     this.#telemetry = telemetry;
+    // Every delivery that is held listens; there may be one per partition.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   get clusterId(): string {

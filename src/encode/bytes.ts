@@ -163,3 +163,18 @@ export function grownTo(bytes: Uint8Array<ArrayBuffer>, needed: number): Uint8Ar
   grown.set(bytes);
   return grown;
 }
+
+/** Copies `source[start, end)` to `target` at `at`; position behind it, -1 when it does not fit. */
+// oxlint-disable-next-line max-params -- kernel, bench/parse-json.ts
+export function copyBytes(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): number {
+  const shift = at - start;
+  if (end + shift > target.length) return -1;
+  for (let from = start; from < end; from += 1) target[from + shift] = source[from] as number;
+  return end + shift;
+}

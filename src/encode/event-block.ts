@@ -1,7 +1,7 @@
 /**
  * Rows of table `logs` under construction: parsers write events into it, `finish` gives one Native block.
- * One long-lived object per worker. Life of a row: beginRow, setters, then commitRow or rollbackRow;
- * clearRow takes back what the setters did and leaves the row open.
+ * One long-lived object per worker. Life of a row: beginRow, setters, then commitRow; clearRow takes back what the
+ * setters did, to set the row anew or to drop it.
  */
 import { EventFlag } from '../event/columns.ts';
 import { parseIp } from '../parse/ip.ts';
@@ -12,7 +12,7 @@ import type { FloatColumn, IpColumn, NullableColumn, Uint64Column } from './colu
 import type { LowCardinalityColumn } from './columns/low-cardinality.ts';
 import type { StringColumn } from './columns/string.ts';
 import type { ByteRange, EventRow, IpField, TextField, UintField } from './event-row.ts';
-import { createLogColumns, groupLogColumns, placeLogColumns } from './log-columns.ts';
+import { createLogColumns, groupLogColumns, type LogColumns, placeLogColumns } from './log-columns.ts';
 import type { CountField, FloatField } from './metric-field.ts';
 import { PartitionKeys } from './partition-keys.ts';
 import { clampRecordTime } from './record-time.ts';
@@ -46,6 +46,8 @@ export class EventBlock implements EventRow {
   readonly #levelIndexes = new Uint32Array(LEVEL_NAMES.length);
   readonly #metadataKeys = new Map<string, Uint8Array>();
   #retentionClass = 0;
+  /** Bytes of all texts that were set, for `needsSeal`. */
+  #textBytes = 0;
   #offset = 0;
   #timestampUs = -1;
   #flags = 0;
@@ -59,6 +61,7 @@ export class EventBlock implements EventRow {
     this.#retentionClass = scope.retentionClass;
     this.#partitionKeys.reset();
     this.#levelIndexes.fill(0);
+    this.#textBytes = 0;
     this.rowCount = 0;
     this.maxTimestampUs = -Infinity;
   }
@@ -106,12 +109,12 @@ export class EventBlock implements EventRow {
     this.rowCount = row + 1;
   }
 
-  /** Drops the open row with all that was set for it. */
-  rollbackRow(): void {
-    this.clearRow();
+  /** The builders, for reading the open row back. */
+  get columns(): LogColumns {
+    return this.#columns;
   }
 
-  /** Takes back all that was set for the open row and leaves it open. */
+  /** Takes back all that was set for the open row. */
   clearRow(): void {
     for (const { builder } of this.#placed) builder.clearRow(this.rowCount);
     this.#levelIndexes.fill(0);
@@ -129,6 +132,7 @@ export class EventBlock implements EventRow {
   }
 
   text(field: TextField, source: Uint8Array, range: ByteRange): void {
+    this.#textBytes += range.end - range.start;
     if (field < FIRST_STRING_FIELD) {
       (this.#groups.labels[field] as LowCardinalityColumn).set(this.rowCount, source, range.start, range.end);
     } else {
@@ -289,12 +293,6 @@ export class EventBlock implements EventRow {
   }
 
   #payloadBytes(): number {
-    const columns = this.#columns;
-    return (
-      columns.message.byteEstimate +
-      columns.metadata.byteEstimate +
-      columns.http_path.byteEstimate +
-      this.rowCount * FIXED_ROW_BYTES
-    );
+    return this.#textBytes + this.#columns.metadata.byteEstimate + this.rowCount * FIXED_ROW_BYTES;
   }
 }

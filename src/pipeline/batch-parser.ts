@@ -9,6 +9,7 @@ import type { BatchFault } from '../parse/batch-fault.ts';
 import { JsonParser } from '../parse/json/parse-json.ts';
 import type { ParseOutcome } from '../parse/parse-outcome.ts';
 import { RecordBatchReader } from '../parse/record-batch.ts';
+import { extractSecurityOf } from '../parse/text/extract-security-of.ts';
 import { parseText } from '../parse/text/parse-text.ts';
 import type { Block, DeadLetterNote, ParseResult, ParseTask, ParseWorkerData } from './parse-protocol.ts';
 
@@ -108,7 +109,7 @@ export class BatchParser {
       this.#block.commitRow();
       return;
     }
-    this.#block.rollbackRow();
+    this.#block.clearRow();
     if (isFilterReason(outcome)) {
       this.#receivedCount++;
       return this.#filter(outcome, 1);
@@ -126,7 +127,9 @@ export class BatchParser {
     const range = this.#range;
     range.start = start;
     range.end = valueEnd;
-    return this.#json.parse(bytes, range);
+    const outcome = this.#json.parse(bytes, range);
+    if (outcome === 'event') extractSecurityOf(this.#block);
+    return outcome;
   }
 
   /** The current record as a dead letter. */

@@ -194,7 +194,7 @@ describe('EventBlock', () => {
         block.threatName(ip.bytes, ip.range);
         block.threatTag(ip.bytes, ip.range);
         if (row % 2 === 0) block.commitRow();
-        else block.rollbackRow();
+        else block.clearRow();
       }
     }
     expect(readNative(mixed.finish().bytes).rows).toEqual(readNative(kept.finish().bytes).rows);

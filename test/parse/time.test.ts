@@ -144,7 +144,8 @@ describe('resolveYearless', () => {
     ['a leap day in a leap year', [2, 29, 0], '2024-03-01T00:00:00Z', '2024-02-29T00:00:00Z'],
     ['a leap day after one', [2, 29, 0], '2027-03-01T00:00:00Z', '2024-02-29T00:00:00Z'],
     ['a leap day across a century', [2, 29, 0], '2103-12-01T00:00:00Z', '2096-02-29T00:00:00Z'],
-  ])('%s', (_, [month = 0, day = 0, seconds = 0], record, expected) => {
+  ])('%s', (...row) => {
+    const [, [month = 0, day = 0, seconds = 0], record, expected] = row;
     expect(resolveYearless(month, day, seconds, us(record))).toBe(us(expected));
   });
 

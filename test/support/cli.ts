@@ -1,5 +1,5 @@
 /**
- * Runs the command line as a user does: a process of its own, from source.
+ * Runs the command line as a user does: a process of its own, from the build that `npm test` makes first.
  */
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,12 +19,11 @@ export interface CliOptions {
   readonly interruptAfter?: string;
 }
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
+const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
+  const child = spawn(process.execPath, [MAIN, ...args], {
     env: { PATH, HOME, ...options.env },
     cwd: options.cwd,
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -64,7 +63,7 @@ export interface RunningCli {
 /** Starts a command that goes on until it is stopped. */
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningCli {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
+  const child = spawn(process.execPath, [MAIN, ...args], {
     env: { PATH, HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -85,7 +85,7 @@ export class JsonHarness {
     const outcome = parser.parse(source, range);
     const isSlow = options.isSlowOnly === true || this.#parser.slowPathCount > slowBefore;
     if (outcome !== 'event') {
-      this.#block.rollbackRow();
+      this.#block.clearRow();
       return { outcome, event: undefined, detail: parser.failureDetail, isSlow };
     }
     this.#block.commitRow();
@@ -114,7 +114,7 @@ export class JsonHarness {
       const outcome = parser.parse(source, { ...range });
       outcomes.push(outcome);
       if (outcome === 'event') this.#block.commitRow();
-      else this.#block.rollbackRow();
+      else this.#block.clearRow();
     }
     const events = readNative(this.#block.finish().bytes).rows.map(shownRow);
     return { outcomes, events, slowCount: this.#parser.slowPathCount - slowBefore };

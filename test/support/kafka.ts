@@ -4,6 +4,7 @@ import type { Kafka, Message } from 'kafkajs';
 import { inject } from 'vitest';
 import { loadKafkajs } from '../../src/bus/load-kafkajs.ts';
 import type { Telemetry, TelemetryFields } from '../../src/telemetry.ts';
+import { until } from './until.ts';
 
 /** `host:port` of the shared broker or brokers. */
 export function kafkaBrokers(): string[] {
@@ -30,8 +31,15 @@ export async function createTopic(name: string, partitions = 1, options: TopicOp
     const configEntries = Object.entries(options.config ?? {}).map(([key, value]) => ({ name: key, value }));
     await admin.createTopics({
       topics: [{ topic, numPartitions: partitions, configEntries }],
-      waitForLeaders: true,
+      // kafkajs's own wait gives up when the broker does not know the topic yet.
+      waitForLeaders: false,
     });
+    const hasLeaders = async (): Promise<boolean> => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      const leaders = topics[0]?.partitions.map(({ leader }) => leader) ?? [];
+      return leaders.length === partitions && leaders.every((leader) => leader >= 0);
+    };
+    await until(() => hasLeaders().catch(() => false), { timeoutMs: 20_000 });
   } finally {
     await admin.disconnect();
   }

@@ -4,7 +4,7 @@
  * no shared dictionary), dictionary, row count, indexes of 1, 2 or 4 bytes.
  */
 
-import { focus } from '../bytes.ts';
+import { copyBytes, focus } from '../bytes.ts';
 import type { ColumnBuilder, NativeWriter } from './column.ts';
 import { ByteDictionary, grownWords } from './dictionary.ts';
 
@@ -185,6 +185,15 @@ export class LowCardinalityColumn implements ColumnBuilder {
   /** 0 when the row has no value. */
   indexAt(row: number): number {
     return row < this.#used ? (this.#values.indexes[row] as number) : 0;
+  }
+
+  /** Copies the row's value to `target` at `at`; position behind it, -1 when it does not fit. */
+  copyRow(row: number, target: Uint8Array, at: number): number {
+    const { dictionary } = this.#values;
+    const index = this.indexAt(row);
+    if (index === 0) return at;
+    const start = dictionary.startOf(index);
+    return copyBytes(dictionary.native.bytes, start, start + dictionary.byteLengthOf(index), target, at);
   }
 
   clearRow(row: number): void {

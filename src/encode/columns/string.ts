@@ -2,7 +2,7 @@
  * String: values appended in Native form (varint length, bytes). Rows that were not set are padded with
  * empty strings when the next one comes, so an absent field costs nothing per row.
  */
-import { ByteBuffer } from '../bytes.ts';
+import { ByteBuffer, copyBytes } from '../bytes.ts';
 import type { ColumnBuilder, NativeWriter } from './column.ts';
 
 export class StringColumn implements ColumnBuilder {
@@ -34,6 +34,16 @@ export class StringColumn implements ColumnBuilder {
   /** Whether the newest row has a value that is not empty. */
   has(row: number): boolean {
     return row < this.#rows && this.#native.bytes[this.#rowStart] !== 0;
+  }
+
+  /** Copies the newest row's value to `target` at `at`; position behind it, -1 when it does not fit. */
+  copyNewest(row: number, target: Uint8Array, at: number): number {
+    if (!this.has(row)) return at;
+    const { bytes, length } = this.#native;
+    let start = this.#rowStart;
+    // Behind the length, a varint.
+    while ((bytes[start++] as number) >= 0x80);
+    return copyBytes(bytes, start, length, target, at);
   }
 
   clearRow(row: number): void {

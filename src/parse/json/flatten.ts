@@ -3,7 +3,13 @@
  * Of leaves with one path the last wins, and a null takes back what came before it. Empty objects leave nothing.
  */
 import { FIELDS, FieldKind, KNOWN_NAMES, type KnownName } from './fields.ts';
-import type { JsonMember, JsonValue } from './value.ts';
+import { compactText, type JsonMember, type JsonValue } from './value.ts';
+
+/**
+ * An object whose own path is longer than this is kept as its JSON text. Without a limit a record of a megabyte
+ * could say a long path once and have it repeated for each of a hundred thousand members.
+ */
+export const MAX_PREFIX_CHARACTERS = 128;
 
 export type LeafValue = Exclude<JsonValue, { readonly kind: 'object' }>;
 
@@ -38,13 +44,20 @@ function isMetadataName(key: string): boolean {
 
 function walk(leaves: Map<string, Leaf>, value: JsonValue, place: { scope: string; path: string }): void {
   const { scope, path } = place;
-  if (value.kind === 'object') {
+  if (value.kind !== 'object') {
+    setLeaf(leaves, { path, scope, value });
+  } else if (path.length <= MAX_PREFIX_CHARACTERS) {
     walkMembers(leaves, value.members, { scope, prefix: `${path}.` });
-    return;
+  } else if (value.members.length > 0) {
+    const raw = compactText(value);
+    setLeaf(leaves, { path, scope, value: { kind: 'string', text: raw, raw } });
   }
-  const address = `${scope}\0${path}`;
+}
+
+function setLeaf(leaves: Map<string, Leaf>, leaf: Leaf): void {
+  const address = `${leaf.scope}\0${leaf.path}`;
   leaves.delete(address);
-  leaves.set(address, { path, scope, value });
+  leaves.set(address, leaf);
 }
 
 function walkMembers(

@@ -8,6 +8,7 @@
 import { ByteBuffer, focus, hashBytes } from '../../encode/bytes.ts';
 import type { ByteRange } from '../../encode/event-row.ts';
 import { FIELDS, type Field, FieldKind, KNOWN_NAMES } from './fields.ts';
+import { MAX_PREFIX_CHARACTERS } from './flatten.ts';
 
 const MAX_ENTRIES = 4096;
 const SLOT_COUNT = 16_384;
@@ -177,6 +178,7 @@ export class KeyTable {
     const prefixBytes = parent === undefined ? 0 : parent.pathEnd - parent.pathStart + 1;
     const index = this.#entries.length;
     if (index === MAX_ENTRIES || prefixBytes + end - start + TOKEN_BYTES > MAX_PATH_BYTES) return undefined;
+    if (prefixBytes > MAX_PREFIX_CHARACTERS + 1) return undefined;
     const entry = new KeyEntry(node.id, node.isMetadata);
     entry.pathStart = paths.length;
     if (parent !== undefined) {

@@ -14,6 +14,8 @@ const TWO_32 = 0x1_0000_0000;
 const MAX_UINT64 = (1n << 64n) - 1n;
 /** Digits that a double holds exactly, whatever they are. */
 const EXACT_DIGITS = 15;
+/** More than any program writes for a double. */
+const MAX_NUMBER_BYTES = 400;
 const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => 10 ** power);
 
 /** Position after the JSON number at `at` (RFC 8259 section 6), -1 when there is none. */
@@ -64,7 +66,7 @@ export function parseWhole(source: Uint8Array, range: ByteRange): number {
 /** The number in `range`, correctly rounded; NaN when it is not one or not finite. */
 export function parseDecimal(source: Uint8Array, range: ByteRange): number {
   const { start, end } = range;
-  if (numberEnd(source, start, end) !== end) return NaN;
+  if (end - start > MAX_NUMBER_BYTES || numberEnd(source, start, end) !== end) return NaN;
   const isNegative = source[start] === DASH;
   let mantissa = 0;
   let digits = 0;

@@ -146,7 +146,7 @@ test('the block builder takes every mutated line as one row', () => {
           block.commitRow();
           eventCount++;
         } else {
-          block.rollbackRow();
+          block.clearRow();
         }
       }
       expect(block.finish().rowCount).toBe(eventCount);
