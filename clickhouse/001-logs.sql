@@ -45,6 +45,10 @@ CREATE TABLE IF NOT EXISTS logs
     template_id        UInt64 CODEC(ZSTD(1)),
     metadata           Map(LowCardinality(String), String) CODEC(ZSTD(1)),
 
+    -- Set here and not by the worker, whose rows are a function of the records alone: what retention counts from.
+    -- A record's own time may be years back when a topic is read again.
+    stored_at          DateTime('UTC') DEFAULT now() CODEC(Delta(4), ZSTD(1)),
+
     -- An address, not stored (src/event/event-id.ts): UUIDv7 layout of milliseconds (48 bits), microseconds (12),
     -- source (8), partition (14), offset (40).
     -- (ClickHouse keeps the two halves of a UUID the other way round than its text.)
@@ -57,6 +61,8 @@ CREATE TABLE IF NOT EXISTS logs
             bitOr(toUInt64(0x8000000000000000), bitShiftLeft(toUInt64(source), 54)),
             bitOr(bitShiftLeft(toUInt64(partition), 40), bitAnd(offset, 0xFFFFFFFFFF)))), 64))),
 
+    -- Inside a bucket rows are sorted by service: this prunes "the newest of all services" and short ranges.
+    INDEX timestamp_range timestamp TYPE minmax GRANULARITY 1,
     INDEX offset_range offset TYPE minmax GRANULARITY 1,
     INDEX trace_id_filter trace_id TYPE bloom_filter(0.01) GRANULARITY 4,
     INDEX correlation_id_filter correlation_id TYPE bloom_filter(0.01) GRANULARITY 4,
@@ -67,7 +73,7 @@ ENGINE = MergeTree
 PARTITION BY (toDate(timestamp), retention_days)
 PRIMARY KEY (toStartOfFiveMinutes(timestamp), service)
 ORDER BY (toStartOfFiveMinutes(timestamp), service, timestamp, source, partition, offset)
-TTL toDateTime(ingested_at) + toIntervalDay(retention_days)
+TTL stored_at + toIntervalDay(retention_days)
 -- Inserts of up to 32 MiB become compact parts of a dozen files; as wide parts they would be more than a hundred,
 -- and creating files was more than half of the cost of an insert. Merges make wide parts.
 SETTINGS ttl_only_drop_parts = 1, min_bytes_for_wide_part = 67108864;

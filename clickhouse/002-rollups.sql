@@ -47,7 +47,7 @@ GROUP BY bucket, environment, service, host, level, source, partition;
 CREATE MATERIALIZED VIEW IF NOT EXISTS events_1m_view TO events_1m AS
 SELECT toStartOfMinute(timestamp) AS bucket, environment, service, host, level, source, partition,
     count() AS event_count,
-    max(toDateTime(ingested_at)) AS last_arrival
+    max(stored_at) AS last_arrival
 FROM logs
 GROUP BY bucket, environment, service, host, level, source, partition;
 
@@ -177,7 +177,7 @@ SELECT toStartOfMinute(timestamp) AS bucket, environment, service, host, source,
     count(network_tx_bytes) AS tx_count,
     min(if(isNull(network_tx_bytes), (toDateTime64('2200-01-01', 6, 'UTC'), 0, 0), (timestamp, offset, assumeNotNull(network_tx_bytes)))) AS tx_first,
     max(if(isNull(network_tx_bytes), (toDateTime64('1970-01-01', 6, 'UTC'), 0, 0), (timestamp, offset, assumeNotNull(network_tx_bytes)))) AS tx_last,
-    max(toDateTime(ingested_at)) AS last_arrival
+    max(stored_at) AS last_arrival
 FROM logs
 WHERE cpu_usage IS NOT NULL OR memory_percentage IS NOT NULL OR memory_used IS NOT NULL
     OR network_rx_bytes IS NOT NULL OR network_tx_bytes IS NOT NULL

@@ -6,7 +6,7 @@ const DAY_US = 86_400_000_000;
 const RETENTION_CLASSES = 8;
 
 /** A block that reached this many partitions takes no further row. */
-export const MAX_BLOCK_PARTITIONS = 32;
+const MAX_BLOCK_PARTITIONS = 32;
 
 export class PartitionKeys {
   #keys: number[] = [];

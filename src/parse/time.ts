@@ -126,7 +126,7 @@ export function parseClfTime(source: Uint8Array, range: ByteRange, recordTimeUs:
  * Digits with an optional fraction; the unit follows from the magnitude: seconds below 1e11, then milli-,
  * micro- and nanoseconds for each further factor of a thousand.
  */
-export function parseEpochTime(source: Uint8Array, range: ByteRange): number {
+function parseEpochTime(source: Uint8Array, range: ByteRange): number {
   const { end } = range;
   const isNegative = range.start < end && source[range.start] === DASH;
   const first = isNegative ? range.start + 1 : range.start;

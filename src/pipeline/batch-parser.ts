@@ -119,7 +119,7 @@ export class BatchParser {
 
   #parseValue(): ParseOutcome {
     const { bytes, valueStart, valueEnd } = this.#reader;
-    let start = valueStart;
+    let start = hasByteOrderMark(bytes, valueStart, valueEnd) ? valueStart + 3 : valueStart;
     while (start < valueEnd && isBlank(bytes[start] as number)) start++;
     if (bytes[start] !== LEFT_BRACE || start === valueEnd) {
       return parseText(bytes, valueStart, valueEnd, this.#block);
@@ -199,4 +199,9 @@ function isFilterReason(outcome: Exclude<ParseOutcome, 'event'>): outcome is Fil
 
 function isBlank(byte: number): boolean {
   return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+}
+
+/** U+FEFF in UTF-8, which some programs put before the first line of a file. */
+function hasByteOrderMark(bytes: Uint8Array, start: number, end: number): boolean {
+  return end - start >= 3 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
 }

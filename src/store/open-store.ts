@@ -49,7 +49,10 @@ async function prepare(connection: StoreOptions, options: OpenStoreOptions): Pro
   }
   const setup = createStore({ ...connection, database: 'default' });
   try {
-    await setup.command(`CREATE DATABASE IF NOT EXISTS ${options.database}`);
+    const known = 'SELECT name FROM system.databases WHERE name = {name:String}';
+    const rows = await setup.query(known, { name: options.database });
+    // Asked first: a user of an external server may have a database but not the right to create one.
+    if (rows.length === 0) await setup.command(`CREATE DATABASE IF NOT EXISTS ${options.database}`);
   } finally {
     await setup.close();
   }

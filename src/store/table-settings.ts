@@ -4,38 +4,61 @@
  */
 import type { Store } from './clickhouse-client.ts';
 
-/** Every table that an acknowledged insert of the pipeline writes to, directly or through a view. */
-const DURABLE_TABLES = [
-  'logs',
-  'dead_letters',
-  'ledger',
-  'lane_claims',
-  'events_1m',
-  'events_1h',
-  'host_metrics_1m',
-  'host_metrics_1h',
-  'sources',
-  'users',
-  'api_keys',
-  'audit',
-] as const;
+interface TableSetting {
+  readonly name: string;
+  readonly value: number;
+  /** Tables it applies to; absent: all of the pipeline and of access. */
+  readonly tables?: readonly string[];
+}
 
-const FSYNC_SETTINGS = ['fsync_after_insert', 'fsync_part_directory'] as const;
+function wantedSettings(isFsync: boolean): TableSetting[] {
+  const fsync = isFsync ? 1 : 0;
+  return [
+    // Every table, views' targets included: an insert is acknowledged when all of them have it on disk.
+    { name: 'fsync_after_insert', value: fsync },
+    { name: 'fsync_part_directory', value: fsync },
+    // One file per part for all skip indexes together instead of two for each (26.x).
+    { name: 'packed_skip_index_max_bytes', value: 1_048_576, tables: ['logs'] },
+  ];
+}
 
-/** Sets fsync on or off for all tables: `isFsync` is CLICKHOUSE_FSYNC. */
+interface TableRow {
+  readonly name: string;
+  readonly engine_full: string;
+}
+
+/** Value as the table's definition gives it; undefined when it does not. */
+function currentValue(definition: string, setting: string): number | undefined {
+  const [, text] = new RegExp(`\\b${setting} = (\\w+)`).exec(definition) ?? [];
+  if (text === undefined) return undefined;
+  return text === 'true' ? 1 : Number(text);
+}
+
+/** Brings all MergeTree tables of the database to the wanted settings: `isFsync` is CLICKHOUSE_FSYNC. */
 export async function applyTableSettings(
   store: Store,
   options: { readonly isFsync: boolean },
 ): Promise<void> {
-  const rows = await store.query<{ name: string; is_fsync: number }>(
-    `SELECT name, match(engine_full, 'fsync_after_insert = (1|true)') AS is_fsync
-     FROM system.tables WHERE database = currentDatabase() AND name IN {names:Array(String)}`,
-    { names: DURABLE_TABLES },
+  const tables = await store.query<TableRow>(
+    `SELECT name, engine_full FROM system.tables
+     WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND NOT startsWith(name, '.')`,
   );
-  const value = options.isFsync ? 1 : 0;
-  for (const { name, is_fsync: current } of rows) {
-    if (current === value) continue;
-    const assignments = FSYNC_SETTINGS.map((setting) => `${setting} = ${value}`).join(', ');
-    await store.command(`ALTER TABLE ${name} MODIFY SETTING ${assignments}`);
+  const defaults = new Map(
+    (
+      await store.query<{ name: string; value: string }>(
+        `SELECT name, value FROM system.merge_tree_settings WHERE name IN {names:Array(String)}`,
+        { names: wantedSettings(options.isFsync).map(({ name }) => name) },
+      )
+    ).map(({ name, value }) => [name, Number(value)]),
+  );
+  for (const table of tables) {
+    const changes = wantedSettings(options.isFsync).filter((setting) => {
+      const byDefault = defaults.get(setting.name);
+      if (byDefault === undefined || setting.tables?.includes(table.name) === false) return false;
+      return (currentValue(table.engine_full, setting.name) ?? byDefault) !== setting.value;
+    });
+    if (changes.length === 0) continue;
+    const assignments = changes.map(({ name, value }) => `${name} = ${value}`).join(', ');
+    await store.command(`ALTER TABLE ${table.name} MODIFY SETTING ${assignments}`);
   }
 }

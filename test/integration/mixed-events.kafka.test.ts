@@ -34,9 +34,12 @@ describe(`${EVENT_COUNT} mixed events over 6 partitions of each kind's topic`, (
     await expectChecksum(clickhouse.store, account);
   });
 
-  test.each(['1m', '1h'] as const)('the rollups per %s equal a recomputation from logs', async (resolution) => {
-    await expectRollups(clickhouse.store, resolution);
-  });
+  test.each(['1m', '1h'] as const)(
+    'the rollups per %s equal a recomputation from logs',
+    async (resolution) => {
+      await expectRollups(clickhouse.store, resolution);
+    },
+  );
 
   test('quantile states of the minutes merge into those of all events', async () => {
     const [row] = await clickhouse.store.query<{ minutes: number[]; hours: number[]; all: number[] }>(

@@ -67,7 +67,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 describe('the Java client’s codecs', () => {
-  test.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'])('%s', async (codec) => {
+  test.each(['gzip', 'snappy', 'lz4', 'zstd'])('%s', async (codec) => {
     const topic = await createTopic(`java-${codec}`);
     const messages = Array.from({ length: 5000 }, (_, i) => `event ${i} says ünï again and again and again`);
     const lines = messages.map((message) => JSON.stringify({ service: 'java', message })).join('\n');
@@ -177,19 +177,27 @@ describe('damaged batches', () => {
     return sealBatch(whole);
   };
 
+  /** The last column: where the bytes begin that the letter keeps. What was read before that was not lost. */
   test.each([
-    ['a corrupt CRC', 'corrupt_batch', () => craftBatch({ ...damaged, crcError: 1 })],
-    ['an unknown codec', 'unknown_codec', unknownCodec],
-    ['gzip that is none', 'decompression_failed', brokenGzip],
-    ['records that run past the end', 'corrupt_batch', cutInside],
-  ])('%s is one dead letter with the bytes, and the lane goes on', async (_name, reason, craft) => {
+    ['a corrupt CRC', 'corrupt_batch', () => craftBatch({ ...damaged, crcError: 1 }), 0],
+    ['an unknown codec', 'unknown_codec', unknownCodec, 0],
+    ['gzip that is none', 'decompression_failed', brokenGzip, 0],
+    ['records that run past the end', 'corrupt_batch', cutInside, 61],
+  ])('%s is one dead letter with the bytes, and the lane goes on', async (_name, reason, craft, begin) => {
     const bytes = craft();
     const topic = await deliver(bytes);
-    expect(await messagesOf(topic)).toEqual(['before 1', 'before 2', 'before 3', 'after 1', 'after 2', 'after 3']);
+    expect(await messagesOf(topic)).toEqual([
+      'before 1',
+      'before 2',
+      'before 3',
+      'after 1',
+      'after 2',
+      'after 3',
+    ]);
     const [letter, ...more] = await lettersOf(topic);
     expect(more).toEqual([]);
     expect(letter).toMatchObject({ offset: 3, reason });
     expect(letter?.detail).toContain('records from offset 3 to 5');
-    expect(letter?.sha256).toBe(sha256(bytes));
+    expect(letter?.sha256).toBe(sha256(bytes.subarray(begin)));
   });
 });

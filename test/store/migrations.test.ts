@@ -170,6 +170,18 @@ describe('withMutex', () => {
     expect(results).toEqual([1, 1, 1, 1]);
   });
 
+  test('is not freed by a holder that lost it to another', async () => {
+    const [store] = (await newDatabase(1)) as [Store];
+    const comment = `SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = 'mutex_test'`;
+    await withMutex(store, { name: 'test' }, async () => {
+      // What another program does when this one slept past its expiry.
+      const [row] = await store.query<{ comment: string }>(comment);
+      await store.command(`RENAME TABLE mutex_test TO mutex_test_${row?.comment.split(' ')[0]}`);
+      await store.command(`CREATE TABLE mutex_test (nothing UInt8) ENGINE = Null COMMENT 'another 1'`);
+    });
+    expect(await store.query(comment)).toEqual([{ comment: 'another 1' }]);
+  });
+
   test('is kept by a holder that works longer than the expiry', async () => {
     const [holder, other] = (await newDatabase(2)) as [Store, Store];
     const order: string[] = [];

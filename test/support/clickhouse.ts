@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createStore, type Store, type StoreOptions } from '../../src/store/clickhouse-client.ts';
 import { EmbeddedServer } from '../../src/store/embedded/embedded-server.ts';
 import { migrate } from '../../src/store/migrations.ts';
+import { applyTableSettings } from '../../src/store/table-settings.ts';
 import type { InternalEventName, Telemetry, TelemetryFields } from '../../src/telemetry.ts';
 
 export interface RecordedEvent {
@@ -65,7 +66,10 @@ export async function startClickHouse(options: TestClickHouseOptions = {}): Prom
   await setup.command('CREATE DATABASE IF NOT EXISTS millrace');
   await setup.close();
   const store = createStore(connection);
-  if (options.isMigrated !== false) await migrate(store, { telemetry });
+  if (options.isMigrated !== false) {
+    await migrate(store, { telemetry });
+    await applyTableSettings(store, { isFsync: false });
+  }
   return {
     store,
     connection,

@@ -9,14 +9,14 @@ import type { ParseOutcome } from '../../src/parse/parse-outcome.ts';
 import { readNative } from './native-reader.ts';
 
 export const RECORD_TIME_US = Date.UTC(2024, 4, 1, 12, 0, 0) * 1000;
-export const SCOPE = { source: 1, partition: 2, retentionDays: 30, retentionClass: 0 };
+const SCOPE = { source: 1, partition: 2, retentionDays: 30, retentionClass: 0 };
 
 const NEVER_SHOWN = new Set(['source', 'partition', 'offset', 'ingested_at', 'retention_days']);
 
 export type Event = Record<string, unknown>;
 
 /** The columns of a row that differ from their default; metadata as an object, times as ISO text. */
-export function shownRow(row: Record<string, unknown>): Event {
+function shownRow(row: Record<string, unknown>): Event {
   const shown: Event = {};
   for (const [name, value] of Object.entries(row)) {
     if (NEVER_SHOWN.has(name) || isDefault(value)) continue;
@@ -36,7 +36,7 @@ function sortedEntries(entries: [string, string][]): [string, string][] {
   return entries.toSorted(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
 }
 
-export function isoTime(microseconds: bigint): string {
+function isoTime(microseconds: bigint): string {
   const date = new Date(Number(microseconds / 1000n)).toISOString();
   return `${date.slice(0, -1)}${String(microseconds % 1000n).padStart(3, '0')}Z`;
 }

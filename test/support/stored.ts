@@ -81,7 +81,10 @@ interface Comparison {
   readonly worst_sum: number;
 }
 
-async function compare(store: Store, sides: { logs: string; rollup: string; keys: string; differs: string; sums: string }) {
+async function compare(
+  store: Store,
+  sides: { logs: string; rollup: string; keys: string; differs: string; sums: string },
+) {
   const names = sides.keys.split(', ');
   const matched = names.map((name) => `a.${name} = b.${name}`).join(' AND ');
   const [row] = await store.query<Comparison>(

@@ -49,7 +49,7 @@ export function plainEnd(source: Uint8Array, at: number, end: number): number {
 }
 
 /** Position after the UTF-8 sequence at `at`, whose first byte is 0x80 or more; ODD when it is invalid. */
-export function sequenceEnd(source: Uint8Array, at: number, end: number): number {
+function sequenceEnd(source: Uint8Array, at: number, end: number): number {
   const lead = source[at] as number;
   const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
   if (lead < 0xc2 || lead > 0xf4 || at + length > end) return ODD;
