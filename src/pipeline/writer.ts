@@ -42,7 +42,7 @@ const MAX_BACKOFF_MS = 5000;
 
 /**
  * Modes: `open` (blocks wait until rows, bytes or age are reached, or 20 ms after the last one when upstream is
- * idle), `held` (nothing is sent; blocks wait, and the credit they hold slows the sources) and `closed` (nothing
+ * idle and no insert was sent for the length of an interval), `held` (nothing is sent; blocks wait, and the credit they hold slows the sources) and `closed` (nothing
  * is accepted; what is void falls away). A retryable failure is tried again for as long as somebody wants the
  * block; a refused insert is bisected by blocks down to the one that ClickHouse does not take.
  */
@@ -54,6 +54,7 @@ export class Writer {
   #pendingBytes = 0;
   #oldestAtMs = 0;
   #newestAtMs = 0;
+  #lastInsertAtMs = 0;
   #runningCount = 0;
   #failingCount = 0;
   #holdReason: string | undefined;
@@ -127,7 +128,10 @@ export class Writer {
     if (this.#pendingRowCount >= flushRows || this.#pendingBytes >= flushBytes) return true;
     const nowMs = this.#ports.clock.now();
     if (nowMs - this.#oldestAtMs >= flushIntervalMs) return true;
-    return nowMs - this.#newestAtMs >= TICK_MS && !this.#ports.isUpstreamBusy();
+    // An insert costs ClickHouse tens of milliseconds however few its rows are: a lone block goes at once, a trickle
+    // of them in the usual interval.
+    const isFirstInAWhile = nowMs - this.#lastInsertAtMs >= flushIntervalMs;
+    return isFirstInAWhile && nowMs - this.#newestAtMs >= TICK_MS && !this.#ports.isUpstreamBusy();
   }
 
   /** The oldest blocks that fit into one insert; at least one. */
@@ -155,6 +159,7 @@ export class Writer {
 
   #start(requests: WriteRequest[]): void {
     this.#runningCount++;
+    this.#lastInsertAtMs = this.#ports.clock.now();
     void this.#insert(requests).finally(() => {
       this.#runningCount--;
       this.#pump();

@@ -10,7 +10,7 @@ import { until } from '../support/until.ts';
 const MIB = 1024 * 1024;
 const FREEZE_MS = 8000;
 /** Small, so that a short fault fills every buffer. */
-const BUDGET_BYTES = 64 * MIB;
+const BUDGET_BYTES = 24 * MIB;
 const BLOCK_SHARE = 0.35;
 /** What one parse task may still add when the limit is reached: tasks under way, a chunk's blocks each. */
 const BLOCK_SLACK_BYTES = 4 * MIB;
