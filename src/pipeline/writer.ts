@@ -42,9 +42,10 @@ const MAX_BACKOFF_MS = 5000;
 
 /**
  * Modes: `open` (blocks wait until rows, bytes or age are reached, or 20 ms after the last one when upstream is
- * idle and no insert was sent for the length of an interval), `held` (nothing is sent; blocks wait, and the credit they hold slows the sources) and `closed` (nothing
- * is accepted; what is void falls away). A retryable failure is tried again for as long as somebody wants the
- * block; a refused insert is bisected by blocks down to the one that ClickHouse does not take.
+ * idle and no insert was sent for the length of an interval), `held` (nothing is sent; blocks wait, and the credit
+ * they hold slows the sources) and `closed` (nothing is accepted; what is void falls away). A retryable failure is
+ * tried again for as long as somebody wants the block; a refused insert is bisected by blocks down to the one that
+ * ClickHouse does not take.
  */
 export class Writer {
   readonly #options: WriterOptions;

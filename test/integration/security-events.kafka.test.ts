@@ -94,10 +94,11 @@ describe('sshd lines sent to a topic', () => {
     const read = async (): Promise<void> => {
       ({ data: logs } = await program.get(`/logs?source=${topic}&from=1970-01-01T00:00:00Z&limit=1000`));
     };
-    await until(async () => {
+    const areAllThere = async (): Promise<boolean> => {
       await read();
       return logs.length === LINES.length;
-    });
+    };
+    await until(areAllThere, { timeoutMs: 20_000, seen: () => ({ logs, printed: program.printed }) });
   });
   afterAll(async () => {
     program.signal('SIGTERM');
