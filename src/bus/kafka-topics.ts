@@ -1,4 +1,6 @@
 /** What is asked of a Kafka cluster before reading from it: its id, its size, and that the topics exist. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Admin } from 'kafkajs';
 import { MillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { KafkaClient } from './kafka-client.ts';
@@ -13,6 +15,9 @@ export interface WantedTopics {
   /** Partitions of a topic that has to be created; its replication is the broker's default. */
   readonly partitionCount: number;
 }
+
+const LEADERS_TIMEOUT_MS = 10_000;
+const LEADERS_POLL_MS = 100;
 
 /** Creates the topics that the cluster lacks and tells which. Throws what kafkajs throws. */
 export async function prepareCluster(
@@ -33,8 +38,9 @@ export async function prepareCluster(
       const numPartitions = wanted.partitionCount;
       const isDone = await admin.createTopics({
         topics: missing.map((topic) => ({ topic, numPartitions })),
-        waitForLeaders: true,
+        waitForLeaders: false,
       });
+      for (const topic of missing) await untilLed(admin, topic);
       // False: somebody else created them in the meantime.
       if (isDone) {
         telemetry.emit('kafka_topics_created', { topics: missing.join(','), partitionCount: numPartitions });
@@ -43,6 +49,24 @@ export async function prepareCluster(
     return { clusterId: cluster.clusterId, brokerCount: cluster.brokers.length };
   } finally {
     await admin.disconnect();
+  }
+}
+
+/**
+ * Waits until the leader of every partition answers for it. kafkajs's own wait looks only at the metadata, and a
+ * produce request that comes before a leader is ready is sent again as a whole: what the others took is then there
+ * twice.
+ */
+async function untilLed(admin: Admin, topic: string): Promise<void> {
+  const endMs = Date.now() + LEADERS_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await admin.fetchTopicOffsets(topic);
+      return;
+    } catch (error) {
+      if (Date.now() > endMs) throw error;
+      await delay(LEADERS_POLL_MS);
+    }
   }
 }
 

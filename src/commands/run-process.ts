@@ -9,6 +9,6 @@ import { Service } from './service.ts';
 export async function runProcess(config: Config, telemetry: ServiceTelemetry): Promise<void> {
   const service = new Service(config, telemetry, 'process');
   await runUntilStopped(service, config, async () => {
-    await service.start(() => Promise.resolve());
+    await service.start();
   });
 }

@@ -7,6 +7,8 @@ import { EXIT_FAILED } from './output.ts';
 import type { Service } from './service.ts';
 import { listenForStop } from './stop-signal.ts';
 
+const LINGER_MS = 500;
+
 /** Exit code 0 after a full drain, 1 when the deadline cut it short (nothing is lost: Kafka has it still). */
 export async function runUntilStopped(
   service: Service,
@@ -23,6 +25,8 @@ export async function runUntilStopped(
     });
     const isDrained = await service.stop(config.drainTimeoutMs);
     if (!isDrained) process.exitCode = EXIT_FAILED;
+    // A client library's retry that outlives its client must not outlive the program.
+    setTimeout(() => process.exit(), LINGER_MS).unref();
   } finally {
     stop.release();
   }

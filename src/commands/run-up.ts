@@ -13,13 +13,11 @@ export async function runUp(config: Config, telemetry: ServiceTelemetry): Promis
   const { httpHost } = config;
   const service = new Service(config, telemetry, 'up');
   await runUntilStopped(service, config, async () => {
-    let newPassword: string | undefined;
-    const port = await service.start(async ({ store }) => {
-      newPassword = await createUsers(store).ensureAdmin(config.adminPassword?.reveal());
-    });
+    const port = await service.start();
+    // Last of all, so that a password that was made up is shown in any case.
+    const newPassword = await createUsers(service.store.store).ensureAdmin(config.adminPassword?.reveal());
     const scheme = config.tlsCert === undefined ? 'http' : 'https';
     const url = `${scheme}://${httpHost.includes(':') ? `[${httpHost}]` : httpHost}:${port}`;
-    await service.store.announceApi(url);
     writeLine(
       upBanner({
         url,
@@ -31,5 +29,6 @@ export async function runUp(config: Config, telemetry: ServiceTelemetry): Promis
         emphasize: (text) => bold(text, process.stdout),
       }),
     );
+    await service.store.announceApi(url);
   });
 }

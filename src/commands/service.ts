@@ -49,6 +49,7 @@ export class Service {
   #direct: DirectSource | undefined;
   #status: Status | undefined;
   #http: HttpEnd | undefined;
+  #isStarted = false;
   #isStopping = false;
 
   constructor(config: Config, telemetry: ServiceTelemetry, kind: ServiceKind) {
@@ -70,11 +71,10 @@ export class Service {
   }
 
   /** Opens everything; what was opened is closed again when a part cannot be. Resolves with the API's port. */
-  async start(beforeApi: (opened: OpenedStore) => Promise<void>): Promise<number> {
+  async start(): Promise<number> {
     try {
       const opened = await openStore(storeOptions(this.#config, this.#telemetry));
       this.#opened = opened;
-      await beforeApi(opened);
       const pipeline = this.#createPipeline(opened);
       this.#pipeline = pipeline;
       const status = this.#createStatus(pipeline);
@@ -82,6 +82,7 @@ export class Service {
       const port =
         this.#kind === 'up' ? await this.#startApi(opened, status) : await this.#startProbes(status);
       await pipeline.start();
+      this.#isStarted = true;
       this.#telemetry.emit('started', { version: readPackageVersion() });
       return port;
     } catch (error) {
@@ -93,14 +94,14 @@ export class Service {
   /** True when everything that was taken is stored and committed. */
   async stop(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true;
-    this.#telemetry.emit('stopping', { deadlineMs });
+    if (this.#isStarted) this.#telemetry.emit('stopping', { deadlineMs });
     const isDrained = (await this.#pipeline?.drain(deadlineMs)) ?? true;
     this.#direct?.close();
     await this.#http?.stop(HTTP_STOP_MS);
     this.#status?.stop();
     await this.#pipeline?.stop(KAFKA_STOP_MS);
     await this.#opened?.close();
-    this.#telemetry.emit('stopped', { isDrained });
+    if (this.#isStarted) this.#telemetry.emit('stopped', { isDrained });
     this.#telemetry.flush();
     return isDrained;
   }

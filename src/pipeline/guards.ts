@@ -5,6 +5,7 @@ import { errorMessage } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Health } from './health.ts';
+import type { KafkaLanes } from './kafka-lanes.ts';
 import type { KafkaSource } from './ports.ts';
 import type { Writer } from './writer.ts';
 
@@ -26,6 +27,7 @@ export class DiskGuard {
   readonly #options: DiskGuardOptions;
   #timer: NodeJS.Timeout | undefined;
   #isHeld = false;
+  #isChecking = false;
 
   constructor(options: DiskGuardOptions) {
     this.#options = options;
@@ -44,15 +46,23 @@ export class DiskGuard {
     clearInterval(this.#timer);
   }
 
-  /** One look at the disk; when ClickHouse does not answer, the mode stays as it is. */
+  /**
+   * One look at the disk; when ClickHouse does not answer, the mode stays as it is. One at a time: a server that
+   * hangs must not collect questions, each on a connection of its own.
+   */
   async check(): Promise<void> {
-    let freeBytes: number;
+    if (this.#isChecking) return;
+    this.#isChecking = true;
     try {
-      freeBytes = await this.#options.freeBytes();
+      this.#judge(await this.#options.freeBytes());
     } catch (error) {
       this.#options.telemetry.emit('disk_check_failed', { error: errorMessage(error) });
-      return;
+    } finally {
+      this.#isChecking = false;
     }
+  }
+
+  #judge(freeBytes: number): void {
     const { minFreeBytes } = this.#options;
     if (!this.#isHeld && freeBytes < minFreeBytes) this.#hold(freeBytes);
     else if (this.#isHeld && freeBytes >= minFreeBytes * RECOVERY_FACTOR) this.#resume(freeBytes);
@@ -87,9 +97,13 @@ export interface WatchdogOptions {
   readonly coordinator: Coordinator;
   readonly health: Health;
   readonly kafka?: Pick<KafkaSource, 'status'> | undefined;
+  readonly kafkaLanes: Pick<KafkaLanes, 'assigningMs'>;
 }
 
-/** Once a second: `no_progress` while chunks are in flight and none was stored for 30 s; `kafka_unavailable`. */
+/**
+ * Once a second: `no_progress` while chunks are in flight and none was stored for 30 s, or an assignment has
+ * waited as long for ClickHouse; `kafka_unavailable`.
+ */
 export class Watchdog {
   readonly #options: WatchdogOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -112,8 +126,12 @@ export class Watchdog {
   }
 
   #checkProgress(): void {
-    const { health, coordinator } = this.#options;
+    const { health, coordinator, kafkaLanes } = this.#options;
     const { stalledMs, inFlightCount } = coordinator;
+    if (kafkaLanes.assigningMs >= STALL_MS) {
+      const seconds = Math.floor(kafkaLanes.assigningMs / 1000);
+      return health.set('no_progress', `The Kafka assignment has waited for ClickHouse for ${seconds} s.`);
+    }
     if (stalledMs < STALL_MS) return health.clear('no_progress');
     const seconds = Math.floor(stalledMs / 1000);
     health.set('no_progress', `${inFlightCount} chunks are in flight, none was stored for ${seconds} s.`);

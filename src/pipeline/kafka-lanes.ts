@@ -32,6 +32,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
   readonly #sourceNumbers = new Map<string, number>();
   #epoch = 0;
   #isDraining = false;
+  #assigningSinceMs: number | undefined;
 
   constructor(ports: KafkaLanesPorts) {
     this.#ports = ports;
@@ -45,6 +46,11 @@ export class KafkaLanes implements KafkaSourceHandlers {
     return this.#epoch;
   }
 
+  /** How long the last assignment has waited for the numbers of its sources; 0 when it does not. */
+  get assigningMs(): number {
+    return this.#assigningSinceMs === undefined ? 0 : this.#ports.clock.now() - this.#assigningSinceMs;
+  }
+
   drain(): void {
     this.#isDraining = true;
   }
@@ -53,9 +59,14 @@ export class KafkaLanes implements KafkaSourceHandlers {
   async onAssigned(epoch: number, partitions: readonly TopicPartition[]): Promise<void> {
     this.closeAll();
     this.#epoch = epoch;
-    for (const { topic } of partitions) {
-      if (!this.#sourceNumbers.has(topic))
-        this.#sourceNumbers.set(topic, await this.#ports.sourceNumber(topic));
+    this.#assigningSinceMs = this.#ports.clock.now();
+    try {
+      for (const { topic } of partitions) {
+        if (!this.#sourceNumbers.has(topic))
+          this.#sourceNumbers.set(topic, await this.#ports.sourceNumber(topic));
+      }
+    } finally {
+      if (epoch === this.#epoch) this.#assigningSinceMs = undefined;
     }
     this.#ports.telemetry.emit('kafka_assigned', { epoch, partitionCount: partitions.length });
   }

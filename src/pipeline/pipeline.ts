@@ -96,7 +96,12 @@ export class Pipeline {
       health: this.health,
       telemetry,
     });
-    this.#watchdog = new Watchdog({ coordinator, health: this.health, kafka: ports.kafka });
+    this.#watchdog = new Watchdog({
+      coordinator,
+      health: this.health,
+      kafka: ports.kafka,
+      kafkaLanes: this.kafkaLanes,
+    });
   }
 
   get isDiskLow(): boolean {

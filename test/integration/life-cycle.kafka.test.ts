@@ -18,6 +18,7 @@ import {
 import { until } from '../support/until.ts';
 
 const DRAIN_MS = 20_000;
+const LOAD_PER_SECOND = 2000;
 
 let dataDir = '';
 const programs: Program[] = [];
@@ -82,7 +83,7 @@ async function expectAllStored(program: Program, account: ProductionAccount): Pr
   }
 }
 
-describe('stopping under load', () => {
+describe('stopping under load', { timeout: 180_000 }, () => {
   test.each([
     ['SIGTERM', (program: Program) => program.signal('SIGTERM')],
     ['Ctrl-C, which the whole process group gets,', (program: Program) => program.signalGroup('SIGINT')],
@@ -94,8 +95,8 @@ describe('stopping under load', () => {
       const settings = withKafka(topics, group);
       const first = await start(settings);
       await first.ready();
-      const production = produceUntilTold(topics, 5000);
-      await until(async () => (await storedCount(first)) > 5000);
+      const production = produceUntilTold(topics, LOAD_PER_SECOND);
+      await until(async () => (await storedCount(first)) > LOAD_PER_SECOND);
       const clickhousePid = await first.clickhousePid();
       const stopAt = Date.now();
       stop(first);
@@ -107,7 +108,7 @@ describe('stopping under load', () => {
 
       const atStop = await groupOffsets(group, [...topics.values()]);
       const committed = Object.values(atStop.committed).reduce((a, b) => a + b, 0);
-      expect(committed).toBeGreaterThan(5000);
+      expect(committed).toBeGreaterThan(LOAD_PER_SECOND);
 
       const second = await start(settings);
       await second.ready();
@@ -171,7 +172,7 @@ describe('stopping under load', () => {
   });
 });
 
-describe('two programs on one data directory', () => {
+describe('two programs on one data directory', { timeout: 180_000 }, () => {
   test('started at the same time, for the first time: one runs, the other says data_dir_in_use', async () => {
     const both = await Promise.all([start(), start()]);
     const loser = await Promise.race(both.map(async (program) => await program.exited.then(() => program)));

@@ -1,8 +1,9 @@
 /** `millrace process`: Kafka into an external ClickHouse, without the API. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -58,9 +59,16 @@ describe('process with an external ClickHouse', () => {
       const account = await produceEvents({ topics, count: 20_000 });
       const probe = async (path: string): Promise<number> =>
         (await fetch(`http://127.0.0.1:${adminPort}${path}`)).status;
-      await until(() => probe('/readyz').then((status) => status === 200, () => false), {
-        seen: () => program.printed,
-      });
+      await until(
+        () =>
+          probe('/readyz').then(
+            (status) => status === 200,
+            () => false,
+          ),
+        {
+          seen: () => program.printed,
+        },
+      );
       const metrics = async (): Promise<string> =>
         await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
       await until(async () => /^millrace_stored_records_total 20000$/m.test(await metrics()));

@@ -177,27 +177,33 @@ describe('damaged batches', () => {
     return sealBatch(whole);
   };
 
-  /** The last column: where the bytes begin that the letter keeps. What was read before that was not lost. */
+  /** `begin`: where the bytes begin that the letter keeps. What was read before that was not lost. */
   test.each([
-    ['a corrupt CRC', 'corrupt_batch', () => craftBatch({ ...damaged, crcError: 1 }), 0],
-    ['an unknown codec', 'unknown_codec', unknownCodec, 0],
-    ['gzip that is none', 'decompression_failed', brokenGzip, 0],
-    ['records that run past the end', 'corrupt_batch', cutInside, 61],
-  ])('%s is one dead letter with the bytes, and the lane goes on', async (_name, reason, craft, begin) => {
-    const bytes = craft();
-    const topic = await deliver(bytes);
-    expect(await messagesOf(topic)).toEqual([
-      'before 1',
-      'before 2',
-      'before 3',
-      'after 1',
-      'after 2',
-      'after 3',
-    ]);
-    const [letter, ...more] = await lettersOf(topic);
-    expect(more).toEqual([]);
-    expect(letter).toMatchObject({ offset: 3, reason });
-    expect(letter?.detail).toContain('records from offset 3 to 5');
-    expect(letter?.sha256).toBe(sha256(bytes.subarray(begin)));
-  });
+    [
+      'a corrupt CRC',
+      { reason: 'corrupt_batch', craft: () => craftBatch({ ...damaged, crcError: 1 }), begin: 0 },
+    ],
+    ['an unknown codec', { reason: 'unknown_codec', craft: unknownCodec, begin: 0 }],
+    ['gzip that is none', { reason: 'decompression_failed', craft: brokenGzip, begin: 0 }],
+    ['records that run past the end', { reason: 'corrupt_batch', craft: cutInside, begin: 61 }],
+  ])(
+    '%s is one dead letter with the bytes, and the lane goes on',
+    async (_name, { reason, craft, begin }) => {
+      const bytes = craft();
+      const topic = await deliver(bytes);
+      expect(await messagesOf(topic)).toEqual([
+        'before 1',
+        'before 2',
+        'before 3',
+        'after 1',
+        'after 2',
+        'after 3',
+      ]);
+      const [letter, ...more] = await lettersOf(topic);
+      expect(more).toEqual([]);
+      expect(letter).toMatchObject({ offset: 3, reason });
+      expect(letter?.detail).toContain('records from offset 3 to 5');
+      expect(letter?.sha256).toBe(sha256(bytes.subarray(begin)));
+    },
+  );
 });

@@ -39,7 +39,14 @@ const LINES: readonly (readonly [line: string, expected: Expected])[] = [
     `${syslogTime(HOUR_AGO)} gate-1 sshd[24200]: Failed password for invalid user webmaster from 203.0.113.31 port 38926 ssh2`,
     {
       ms: HOUR_AGO,
-      fields: { host: 'gate-1', pid: 24200, user: 'webmaster', source_ip: '203.0.113.31', source_port: 38926, outcome: 'failure' },
+      fields: {
+        host: 'gate-1',
+        pid: 24200,
+        user: 'webmaster',
+        source_ip: '203.0.113.31',
+        source_port: 38926,
+        outcome: 'failure',
+      },
     },
   ],
   [
@@ -62,7 +69,10 @@ const LINES: readonly (readonly [line: string, expected: Expected])[] = [
   ],
   [
     `${syslogTime(HOUR_AGO + 4000)} gate-1 sshd[24204]: message repeated 5 times: [ Failed password for root from 203.0.113.99 port 43250 ssh2]`,
-    { ms: HOUR_AGO + 4000, fields: { pid: 24204, user: 'root', source_ip: '203.0.113.99', outcome: 'failure' } },
+    {
+      ms: HOUR_AGO + 4000,
+      fields: { pid: 24204, user: 'root', source_ip: '203.0.113.99', outcome: 'failure' },
+    },
   ],
   [
     `${syslogTime(AHEAD)} gate-1 sshd[24205]: Received disconnect from 192.0.2.4: 11: Bye Bye [preauth]`,
@@ -89,7 +99,10 @@ describe('sshd lines sent to a topic', () => {
       },
     });
     const timestamp = String(RECORD_MS);
-    await produce(topic, LINES.map(([value], i) => ({ value, timestamp, partition: i % 6 })));
+    await produce(
+      topic,
+      LINES.map(([value], i) => ({ value, timestamp, partition: i % 6 })),
+    );
     await program.ready();
     const read = async (): Promise<void> => {
       ({ data: logs } = await program.get(`/logs?source=${topic}&from=1970-01-01T00:00:00Z&limit=1000`));
@@ -106,17 +119,17 @@ describe('sshd lines sent to a topic', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  test.each(LINES.map(([line, expected], i) => [line.slice(0, 90), line, expected, i] as const))(
+  test.each(LINES.map(([line, expected], i) => [line.slice(0, 90), { line, expected, i }] as const))(
     '%s…',
-    (_name, line, { ms, fields }, i) => {
+    (_name, { line, expected, i }) => {
       const message = line.slice(line.indexOf(']: ') + 3).trimEnd();
       const log = logs.find((candidate) => candidate['message'] === message);
       expect(log).toMatchObject({
-        timestamp: new Date(ms).toISOString().replace('Z', '000Z'),
+        timestamp: new Date(expected.ms).toISOString().replace('Z', '000Z'),
         process: 'sshd',
         service: 'sshd',
         source: { kind: 'kafka', topic, partition: i % 6, offset: 0 },
-        ...fields,
+        ...expected.fields,
       });
     },
   );

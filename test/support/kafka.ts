@@ -31,15 +31,13 @@ export async function createTopic(name: string, partitions = 1, options: TopicOp
     const configEntries = Object.entries(options.config ?? {}).map(([key, value]) => ({ name: key, value }));
     await admin.createTopics({
       topics: [{ topic, numPartitions: partitions, configEntries }],
-      // kafkajs's own wait gives up when the broker does not know the topic yet.
       waitForLeaders: false,
     });
-    const hasLeaders = async (): Promise<boolean> => {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-      const leaders = topics[0]?.partitions.map(({ leader }) => leader) ?? [];
-      return leaders.length === partitions && leaders.every((leader) => leader >= 0);
-    };
-    await until(() => hasLeaders().catch(() => false), { timeoutMs: 20_000 });
+    // Only the leaders themselves answer this. A request that comes before all of them are ready is sent again as a
+    // whole, and what some of them took already is then there twice.
+    const areReady = async (): Promise<boolean> =>
+      (await admin.fetchTopicOffsets(topic)).length === partitions;
+    await until(() => areReady().catch(() => false), { timeoutMs: 20_000 });
   } finally {
     await admin.disconnect();
   }
