@@ -40,6 +40,11 @@ export const INTERNAL_EVENTS = {
     labels: ['code'],
   },
   login_failed: { level: 'warn', text: 'login failed', counter: 'millrace_login_failures_total' },
+  users_unreadable: {
+    level: 'warn',
+    text: 'users cannot be read; tokens are judged by what was read last',
+    counter: 'millrace_users_read_failures_total',
+  },
   kafka_assigned: {
     level: 'info',
     text: 'Kafka partitions assigned',
@@ -67,6 +72,7 @@ export const INTERNAL_EVENTS = {
     text: 'Kafka consumer crashed; it will be created again',
     counter: 'millrace_kafka_crashes_total',
   },
+  assignment_waits: { level: 'warn', text: 'the Kafka assignment waits for ClickHouse' },
   offsets_committed: { level: 'debug', text: 'offsets committed', counter: 'millrace_offset_commits_total' },
   commit_failed: {
     level: 'warn',

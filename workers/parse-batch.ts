@@ -5,7 +5,13 @@ import { workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { frameBodies } from '../src/collect/framing.ts';
 import { BatchParser } from '../src/pipeline/batch-parser.ts';
-import type { FrameResult, FrameTask, ParseResult, ParseTask, ParseWorkerData } from '../src/pipeline/parse-protocol.ts';
+import type {
+  FrameResult,
+  FrameTask,
+  ParseResult,
+  ParseTask,
+  ParseWorkerData,
+} from '../src/pipeline/parse-protocol.ts';
 
 const parser = new BatchParser(workerData as ParseWorkerData);
 

@@ -6,6 +6,7 @@ import type { QueryPort } from '../pipeline/query-port.ts';
 import type { StatusPort } from '../pipeline/status-port.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { type AuthPorts, authenticate, authRoutes } from './auth/auth-routes.ts';
+import { CurrentUsers } from './auth/current-users.ts';
 import type { ApiKeys } from './auth/key-files.ts';
 import { LoginLimiter } from './auth/login-limiter.ts';
 import { EndedSessions } from './auth/sessions.ts';
@@ -37,11 +38,13 @@ export interface AppOptions {
 
 export function createApp(ports: AppPorts, options: AppOptions): Front {
   const { store, ingest, status, telemetry, keys, now } = ports;
+  const users = createUsers(store);
   const auth: AuthPorts = {
-    users: createUsers(store),
+    users,
     tokens: new Tokens(keys.signing),
     limiter: new LoginLimiter(now),
     endedSessions: new EndedSessions(now),
+    currentUsers: new CurrentUsers({ users, telemetry, now }),
     telemetry,
   };
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;

@@ -12,7 +12,7 @@ import { Router } from './router.ts';
 
 export interface FrontPorts {
   /** Who is asking; throws `unauthorized`. */
-  readonly authenticate: (request: HttpRequest) => Principal;
+  readonly authenticate: (request: HttpRequest) => Promise<Principal>;
   readonly telemetry: Telemetry;
   readonly hasTls: boolean;
 }
@@ -70,7 +70,7 @@ export class Front {
         const { route, params } = match;
         const context = { request, requestId, params, query: new URLSearchParams(request.query) };
         if (route.access === 'public') return await route.handle(context);
-        const principal = this.#ports.authenticate(request);
+        const principal = await this.#ports.authenticate(request);
         if (route.access !== 'signed_in' && !PERMISSIONS[principal.role].has(route.access)) {
           throw new MillraceError('forbidden', `The role ${principal.role} may not do this.`);
         }

@@ -3,7 +3,7 @@
  * where an array stands for its elements. Only the frame is checked here, that is commas and brackets of the arrays;
  * what an element holds is for the parser, which dead-letters what it cannot read.
  */
-import type { RecordBatchBuilder } from '../encode/record-batch-builder.ts';
+import type { BodyBatches } from './body-batches.ts';
 import type { BodySpan } from './body-span.ts';
 
 const QUOTE = 0x22;
@@ -15,21 +15,21 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 /**
- * Appends each record to the builder. Gives undefined, or what is wrong with an array: then nothing of the body
+ * Appends each record to the batches. Gives undefined, or what is wrong with an array: then nothing of the body
  * may be used. A top-level value that is cut short is one record up to the end of the body.
  */
-export function appendJson(body: BodySpan, builder: RecordBatchBuilder): string | undefined {
+export function appendJson(body: BodySpan, batches: BodyBatches): string | undefined {
   const { bytes, end } = body;
   let at = skipSpace(bytes, body.start, end);
   while (at < end) {
     if (bytes[at] === OPEN_BRACKET) {
       const walk = { bytes, at: at + 1, end };
-      const problem = appendElements(walk, builder);
+      const problem = appendElements(walk, batches);
       if (problem !== undefined) return `${problem} at byte ${walk.at - body.start}`;
       at = walk.at;
     } else {
       const valueEnd = Math.max(endOfValue(bytes, at, end), at + 1);
-      builder.append(bytes, at, Math.min(valueEnd, end));
+      batches.append(bytes, at, Math.min(valueEnd, end));
       at = valueEnd;
     }
     at = skipSpace(bytes, at, end);
@@ -45,7 +45,7 @@ interface ArrayWalk {
 }
 
 /** Elements behind an opening bracket, up to and including the closing one. */
-function appendElements(walk: ArrayWalk, builder: RecordBatchBuilder): string | undefined {
+function appendElements(walk: ArrayWalk, batches: BodyBatches): string | undefined {
   const { bytes, end } = walk;
   walk.at = skipSpace(bytes, walk.at, end);
   if (bytes[walk.at] === CLOSE_BRACKET && walk.at < end) {
@@ -57,7 +57,7 @@ function appendElements(walk: ArrayWalk, builder: RecordBatchBuilder): string | 
     const valueEnd = endOfValue(bytes, start, end);
     if (valueEnd > end) return 'an element of the array is not closed';
     if (valueEnd === start) return start < end ? 'an element of the array is missing' : UNCLOSED_ARRAY;
-    builder.append(bytes, start, valueEnd);
+    batches.append(bytes, start, valueEnd);
     walk.at = skipSpace(bytes, valueEnd, end);
     if (walk.at >= end) return UNCLOSED_ARRAY;
     const separator = bytes[walk.at];

@@ -4,15 +4,17 @@
  */
 import { RecordBatchBuilder } from '../encode/record-batch-builder.ts';
 import type { FrameBody, FramedBody, FrameResult, FrameTask } from '../pipeline/parse-protocol.ts';
+import { BodyBatches } from './body-batches.ts';
 import type { BodySpan } from './body-span.ts';
 import { appendJson } from './framing-json.ts';
 import { appendLines } from './framing-lines.ts';
 
 /** One per thread, kept for its memory. */
 const builder = new RecordBatchBuilder();
+const batches = new BodyBatches(builder);
 
 /**
- * Frames every body of the task. A body gives one batch, or none when it has no records or could not be framed;
+ * Frames every body of the task. A body gives batches of at most 10,000 records, or none when it has no records or could not be framed;
  * base offsets start at 0 and go on from body to body. `batches` is fresh memory, to be moved.
  */
 export function frameBodies(task: FrameTask): FrameResult {
@@ -20,11 +22,11 @@ export function frameBodies(task: FrameTask): FrameResult {
   let recordCount = 0;
   const bodies: FramedBody[] = [];
   for (const body of task.bodies) {
-    builder.begin(body.receivedMs);
+    batches.begin(recordCount, body.receivedMs);
     const framed = frameBody(body);
     bodies.push(framed);
-    if (framed.error !== undefined) continue;
-    builder.finish(recordCount);
+    if (framed.error === undefined) batches.finish();
+    else batches.drop();
     recordCount += framed.recordCount;
   }
   return { batches: builder.takeFinished(), recordCount, bodies };
@@ -33,12 +35,12 @@ export function frameBodies(task: FrameTask): FrameResult {
 function frameBody(body: FrameBody): FramedBody {
   const span = withoutByteOrderMark(body);
   if (body.format === 'json') {
-    const problem = appendJson(span, builder);
-    if (problem === undefined) return { recordCount: builder.recordCount };
+    const problem = appendJson(span, batches);
+    if (problem === undefined) return { recordCount: batches.recordCount };
     return { recordCount: 0, error: { reason: 'malformed_json', detail: problem } };
   }
-  const positions = appendLines(span, builder);
-  const { recordCount } = builder;
+  const positions = appendLines(span, batches);
+  const { recordCount } = batches;
   return positions === undefined ? { recordCount } : { recordCount, positions };
 }
 

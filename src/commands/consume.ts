@@ -2,7 +2,8 @@
  * `millrace consume`: a Kafka topic into a file of newline-delimited JSON.
  */
 import { once, setMaxListeners } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { accessSync, constants, createWriteStream, existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { type Command, Option } from 'commander';
 import type { ReadRecord } from '../bus/kafka-reader.ts';
@@ -27,10 +28,12 @@ interface ConsumeOptions {
 export function registerConsume(program: Command): void {
   const command = program
     .command('consume')
-    .description('write the records of a Kafka topic to a file, one JSON object per line')
+    .description(
+      'write the records of a Kafka topic to a file, one JSON object per line; without --from-beginning only new ones',
+    )
     .option('--topic <name>', 'topic to read', 'logs')
     .option('--output <path>', 'file to write, replaced if it exists; - is standard output', '-')
-    .option('--from-beginning', 'read what is there and end (without: wait for new records)')
+    .option('--from-beginning', 'read what is there and end (without: only records that come from now on)')
     .option('--follow', 'with --from-beginning: go on with new records')
     .option('--count <number>', 'end after this many records')
     .option('--json', 'print the summary as JSON')
@@ -43,6 +46,7 @@ async function consume(command: Command, options: ConsumeOptions): Promise<void>
   const limit = readCount(options.count);
   const config = loadCommandConfig(command);
   const connection = kafkaConnection(config, 'millrace-consume');
+  if (options.output !== '-') checkWritable(options.output);
   const telemetry = createCommandTelemetry(config);
   const { readTopic } = await import('../bus/kafka-reader.ts');
   const stop = listenForStop();
@@ -56,13 +60,15 @@ async function consume(command: Command, options: ConsumeOptions): Promise<void>
   setMaxListeners(0, signal);
   const from = options.fromBeginning === true ? 'beginning' : 'end';
   let unreadableCount = 0;
+  let isDone = false;
   try {
     const reader = { ...connection, topic: options.topic, from, isFollowing, signal } as const;
     ({ unreadableCount } = await readTopic(reader, (records) => writer.write(records), telemetry));
+    isDone = true;
   } finally {
     stop.release();
     progress.finish();
-    await writer.close();
+    await writer.close(isDone);
   }
   report(options, writer, unreadableCount);
 }
@@ -93,20 +99,17 @@ class LineWriter {
   lineCount = 0;
   /** Records without a value. */
   emptyCount = 0;
-  readonly #stream: NodeJS.WritableStream;
+  readonly #path: string;
   readonly #isStdout: boolean;
   readonly #limit: number;
   readonly #progress: Progress;
   readonly #full = new AbortController();
+  #stream: NodeJS.WritableStream | undefined;
   #failure: Error | undefined;
 
   constructor(path: string, limit: number | undefined, progress: Progress) {
+    this.#path = path;
     this.#isStdout = path === '-';
-    this.#stream = this.#isStdout ? process.stdout : createWriteStream(path);
-    this.#stream.on('error', (error: Error) => {
-      this.#failure = new MillraceError('usage', `Cannot write ${quoteValue(path)}: ${errorMessage(error)}.`);
-      this.#full.abort();
-    });
     this.#limit = limit ?? Infinity;
     this.#progress = progress;
   }
@@ -128,16 +131,48 @@ class LineWriter {
       lines.push(toJsonLine(value));
       this.lineCount += 1;
     }
-    if (lines.length > 0 && !this.#stream.write(`${lines.join('\n')}\n`)) await once(this.#stream, 'drain');
+    if (lines.length > 0) {
+      const stream = this.#open();
+      if (!stream.write(`${lines.join('\n')}\n`)) await once(stream, 'drain');
+    }
     this.#progress.add(lines.length);
     if (this.lineCount >= this.#limit) this.#full.abort();
   }
 
-  async close(): Promise<void> {
-    if (!this.#isStdout && this.#failure === undefined) {
-      this.#stream.end();
-      await finished(this.#stream).catch(() => {});
+  /** `isDone`: reading came to its end, so that a file without a record is what was asked for. */
+  async close(isDone: boolean): Promise<void> {
+    const stream = isDone ? this.#open() : this.#stream;
+    if (stream !== undefined && !this.#isStdout && this.#failure === undefined) {
+      stream.end();
+      await finished(stream).catch(() => {});
     }
     if (this.#failure !== undefined) throw this.#failure;
   }
+
+  /** At the first record, not before: a topic that cannot be read must leave the file as it is. */
+  #open(): NodeJS.WritableStream {
+    if (this.#stream !== undefined) return this.#stream;
+    const stream = this.#isStdout ? process.stdout : createWriteStream(this.#path);
+    stream.on('error', (error: Error) => {
+      this.#failure = cannotWrite(this.#path, error);
+      this.#full.abort();
+    });
+    this.#stream = stream;
+    return stream;
+  }
+}
+
+/** Tells at once what opening the file would tell at the first record. */
+function checkWritable(path: string): void {
+  try {
+    const isThere = existsSync(path);
+    if (isThere && statSync(path).isDirectory()) throw new Error('it is a directory');
+    accessSync(isThere ? path : dirname(path), constants.W_OK);
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+function cannotWrite(path: string, error: unknown): MillraceError {
+  return new MillraceError('usage', `Cannot write ${quoteValue(path)}: ${errorMessage(error)}.`);
 }

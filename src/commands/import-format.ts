@@ -5,12 +5,29 @@
 
 export type ImportFormat = 'ndjson' | 'json' | 'text';
 
-/** What a file holds, from its beginning: a line of JSON, JSON over several lines or in an array, or text. */
+/**
+ * What a file holds, from its beginning: lines of JSON, JSON over several lines or in an array, or text.
+ * A broken first line must not make one value of all lines: several lines are one value only where the first
+ * can go on and the next is no object of its own.
+ */
 export function detectFormat(beginning: string): ImportFormat {
   const start = beginning.trimStart();
-  if (start.startsWith('[')) return isJson(firstLineOf(start)) ? 'json' : looksLikeArray(start);
+  const [first, next] = firstLines(start);
+  if (start.startsWith('[')) return isJson(first) ? 'json' : looksLikeArray(start);
   if (!start.startsWith('{')) return 'text';
-  return isJson(firstLineOf(start)) ? 'ndjson' : 'json';
+  if (isJson(first) || !canGoOn(first)) return 'ndjson';
+  return next.startsWith('{') && isJson(next) ? 'ndjson' : 'json';
+}
+
+/** Whether `detectFormat` would not change its answer with more of the file. */
+export function isDetectable(beginning: string): boolean {
+  const start = beginning.trimStart();
+  const end = start.indexOf('\n');
+  if (end === -1) return false;
+  const first = start.slice(0, end);
+  // Only of an unfinished value the next line that is not blank must be there, too.
+  if (!first.startsWith('{') || isJson(first) || !canGoOn(first)) return true;
+  return start.slice(end).trimStart().includes('\n');
 }
 
 /** A bracket also opens many log lines (`[2025-06-01 …]`, `[error] …`): an array goes on with a value. */
@@ -18,8 +35,29 @@ function looksLikeArray(start: string): ImportFormat {
   return /^\[\s*(\{|$)/.test(start) ? 'json' : 'text';
 }
 
-function firstLineOf(text: string): string {
-  return text.split('\n', 1)[0] ?? '';
+/** The first two lines that are not blank, without space around them. */
+function firstLines(text: string): [string, string] {
+  const end = text.indexOf('\n');
+  if (end === -1) return [text.trim(), ''];
+  const rest = text.slice(end).trimStart();
+  return [text.slice(0, end).trim(), (rest.split('\n', 1)[0] ?? '').trim()];
+}
+
+/** Whether a line that begins an object may end where it does: outside of a string, with a bracket open. */
+function canGoOn(line: string): boolean {
+  if (!/^\{\s*("|$)/.test(line)) return false;
+  let depth = 0;
+  let isInString = false;
+  for (let at = 0; at < line.length; at += 1) {
+    const character = line[at] ?? '';
+    if (isInString) {
+      if (character === '\\') at += 1;
+      else if (character === '"') isInString = false;
+    } else if (character === '"') isInString = true;
+    else if (character === '{' || character === '[') depth += 1;
+    else if (character === '}' || character === ']') depth -= 1;
+  }
+  return depth > 0 && !isInString;
 }
 
 function isJson(text: string): boolean {
@@ -36,6 +74,8 @@ export interface RecordCutter {
   push(text: string): string[];
   /** What is left at the end. */
   end(): string[];
+  /** What the file lacks, after `end`: records may be missing behind its last one. */
+  readonly problem: string | undefined;
 }
 
 export function createCutter(format: ImportFormat): RecordCutter {
@@ -43,6 +83,7 @@ export function createCutter(format: ImportFormat): RecordCutter {
 }
 
 class LineCutter implements RecordCutter {
+  readonly problem = undefined;
   #rest = '';
 
   push(text: string): string[] {
@@ -67,6 +108,8 @@ class JsonCutter implements RecordCutter {
   #value = '';
   #stray = '';
   #depth = 0;
+  /** Arrays around the values; they are no part of a record. */
+  #openArrayCount = 0;
   #isInString = false;
   #isEscaped = false;
   #records: string[] = [];
@@ -96,6 +139,10 @@ class JsonCutter implements RecordCutter {
     return this.#take();
   }
 
+  get problem(): string | undefined {
+    return this.#openArrayCount > 0 ? 'the array is not closed, the file seems to be cut short' : undefined;
+  }
+
   #take(): string[] {
     const records = this.#records;
     this.#records = [];
@@ -115,6 +162,8 @@ class JsonCutter implements RecordCutter {
   }
 
   #stepOutside(character: string): void {
+    if (character === '[') this.#openArrayCount += 1;
+    if (character === ']') this.#openArrayCount = Math.max(0, this.#openArrayCount - 1);
     if (/[\s,[\]]/.test(character)) this.#endStray();
     else this.#stray += character;
   }

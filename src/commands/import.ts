@@ -15,7 +15,7 @@ import {
   readApiTarget,
   readField,
 } from './api-client.ts';
-import { createCutter, detectFormat, type ImportFormat } from './import-format.ts';
+import { createCutter, detectFormat, type ImportFormat, isDetectable } from './import-format.ts';
 import { EXIT_FAILED, formatCount, writeNote, writeResult } from './output.ts';
 import { formatBytes, type Progress, startProgress } from './progress.ts';
 import { addSettingFlags, loadCommandConfig } from './setting-flags.ts';
@@ -32,10 +32,17 @@ interface Rejected {
   readonly reason: string;
 }
 
+/** A file that ends too early. */
+interface Incomplete {
+  readonly file: string;
+  readonly reason: string;
+}
+
 interface Tally {
   acceptedCount: number;
   rejectedCount: number;
   readonly rejected: Rejected[];
+  readonly incomplete: Incomplete[];
 }
 
 interface ImportJob {
@@ -59,6 +66,11 @@ export function registerImport(program: Command): void {
     .action((files: string[]) => runImport(command, files));
   addApiOptions(command, 'address of the API (that of the program running on DATA_DIR)');
   addSettingFlags(command, ['general']);
+  command.addHelpText(
+    'after',
+    '\nEnds with 0 when records were stored, even if others were rejected (they are counted and listed); with 1\n' +
+      'when all were rejected or a JSON array is cut short.',
+  );
 }
 
 async function runImport(command: Command, files: readonly string[]): Promise<void> {
@@ -76,7 +88,7 @@ async function runImport(command: Command, files: readonly string[]): Promise<vo
     format: formatBytes,
     isSilent: options['json'] === true,
   });
-  const tally: Tally = { acceptedCount: 0, rejectedCount: 0, rejected: [] };
+  const tally: Tally = { acceptedCount: 0, rejectedCount: 0, rejected: [], incomplete: [] };
   const format = options['format'] as ImportJob['format'];
   try {
     for (const file of files) await importFile(file, { client, format, progress, tally });
@@ -116,7 +128,7 @@ async function importFile(file: string, job: ImportJob): Promise<void> {
       let text = decoder.decode(chunk as Uint8Array, { stream: true });
       if (cutter === undefined) {
         beginning += text;
-        if (!beginning.trimStart().includes('\n') && beginning.length < CHUNK_CHARACTERS) continue;
+        if (!isDetectable(beginning) && beginning.length < CHUNK_CHARACTERS) continue;
         text = beginning;
         format = detectFormat(text);
         cutter = createCutter(format);
@@ -137,6 +149,7 @@ async function importFile(file: string, job: ImportJob): Promise<void> {
   await sender.send(cutter.push(decoder.decode()), format);
   await sender.send(cutter.end(), format);
   await sender.flush(format);
+  if (cutter.problem !== undefined) job.tally.incomplete.push({ file, reason: cutter.problem });
 }
 
 /** Joins records into chunks and posts them one after the other. */
@@ -193,9 +206,11 @@ class ChunkSender {
 }
 
 function report(tally: Tally, isJson: boolean): void {
-  const { acceptedCount, rejectedCount, rejected } = tally;
-  if (rejectedCount > 0 && acceptedCount === 0) process.exitCode = EXIT_FAILED;
-  writeResult(isJson, { accepted: acceptedCount, rejected: rejectedCount, first_rejected: rejected }, () => {
+  const { acceptedCount, rejectedCount, rejected, incomplete } = tally;
+  const isAllRejected = rejectedCount > 0 && acceptedCount === 0;
+  if (isAllRejected || incomplete.length > 0) process.exitCode = EXIT_FAILED;
+  const result = { accepted: acceptedCount, rejected: rejectedCount, first_rejected: rejected, incomplete };
+  writeResult(isJson, result, () => {
     const refused = rejectedCount === 0 ? '' : `, ${formatCount(rejectedCount)} rejected`;
     return `${formatCount(acceptedCount)} records stored${refused}.`;
   });
@@ -203,4 +218,5 @@ function report(tally: Tally, isJson: boolean): void {
   for (const { file, line, code, reason } of rejected) writeNote(`  ${file}:${line}: ${code}: ${reason}`);
   if (rejectedCount > rejected.length)
     writeNote(`  and ${formatCount(rejectedCount - rejected.length)} more`);
+  for (const { file, reason } of incomplete) writeNote(`  ${file}: ${reason}`);
 }

@@ -7,6 +7,9 @@ import { MillraceError } from '../errors.ts';
 import { createProgramTelemetry } from './command-telemetry.ts';
 import { addSettingFlags, loadCommandConfig } from './setting-flags.ts';
 
+/** Settings of the API and of HTTP ingestion, which `process` does not have. */
+const UNUSED = ['HTTP_PORT', 'HTTP_SERVER', 'TLS_CERT', 'TLS_KEY', 'ADMIN_PASSWORD', 'MAX_BODY_BYTES'];
+
 export function registerProcess(program: Command): void {
   const command = program
     .command('process')
@@ -20,5 +23,5 @@ export function registerProcess(program: Command): void {
       const { runProcess } = await import('./run-process.ts');
       await runProcess(config, createProgramTelemetry(config, command.getOptionValue('json') === true));
     });
-  addSettingFlags(command, ['general', 'http', 'kafka', 'clickhouse', 'pipeline', 'detect']);
+  addSettingFlags(command, ['general', 'http', 'kafka', 'clickhouse', 'pipeline', 'detect'], UNUSED);
 }

@@ -3,7 +3,7 @@
  * Never from arguments, where other users of the machine can read them.
  */
 import { readFileSync } from 'node:fs';
-import { MillraceError } from '../errors.ts';
+import { errorMessage, MillraceError, quoteValue } from '../errors.ts';
 import { Secret } from '../secret.ts';
 
 export interface SecretSource {
@@ -15,16 +15,26 @@ export interface SecretSource {
   readonly isNew?: boolean;
 }
 
-/** @throws MillraceError `usage` without a terminal, an empty secret, or two that differ. */
+/** @throws MillraceError `usage` for a file that cannot be read, an empty secret, or two that differ. */
 export async function readSecret(source: SecretSource): Promise<Secret> {
   if (source.file !== undefined)
-    return firstLine(readFileSync(source.file === '-' ? 0 : source.file, 'utf8'));
+    return firstLine(source.file === '-' ? readFileSync(0, 'utf8') : readSecretFile(source.file));
   if (!process.stdin.isTTY) return firstLine(readFileSync(0, 'utf8'));
   const first = await ask(`${source.prompt}: `);
   if (source.isNew === true && (await ask('Again: ')).reveal() !== first.reveal()) {
     throw new MillraceError('usage', 'the two passwords differ; nothing was changed');
   }
   return first;
+}
+
+function readSecretFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new MillraceError('usage', `Cannot read ${quoteValue(path)}: ${errorMessage(error)}.`, {
+      cause: error,
+    });
+  }
 }
 
 function firstLine(text: string): Secret {

@@ -2,6 +2,7 @@
  * A running program, put together from its parts: store, Kafka, pipeline, API thread. `up` and `process` differ
  * only in which parts they have.
  */
+import { resolve } from 'node:path';
 import { createProbeServer } from '../api/probe-server.ts';
 import { createKafkaSource } from '../bus/kafka-source.ts';
 import type { Config } from '../config.ts';
@@ -15,6 +16,7 @@ import type { Clock, KafkaSource } from '../pipeline/ports.ts';
 import { Status } from '../pipeline/status.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import { readFreeDiskBytes } from '../store/disk.ts';
+import { makeDataDir } from '../store/embedded/make-data-dir.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
 import { registerSource } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
@@ -95,7 +97,8 @@ export class Service {
   async stop(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true;
     if (this.#isStarted) this.#telemetry.emit('stopping', { deadlineMs });
-    const isDrained = (await this.#pipeline?.drain(deadlineMs)) ?? true;
+    const isDrained =
+      (await this.#pipeline?.drain(deadlineMs, () => (this.#direct?.inFlightCount ?? 0) === 0)) ?? true;
     this.#direct?.close();
     await this.#http?.stop(HTTP_STOP_MS);
     this.#status?.stop();
@@ -190,6 +193,8 @@ export class Service {
   }
 
   async #startApi(opened: OpenedStore, status: Status): Promise<number> {
+    // With an external ClickHouse nobody has made it yet, and the API's keys go there.
+    await makeDataDir(resolve(this.#config.dataDir));
     const ingest = await this.#createDirectSource(opened);
     const api = new ApiThread(this.#apiSettings(opened), { ingest, status, telemetry: this.#telemetry });
     this.#http = api;

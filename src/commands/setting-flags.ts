@@ -18,8 +18,15 @@ interface FlagTarget {
 
 const TARGETS = new WeakMap<Command, readonly FlagTarget[]>();
 
-/** Adds `--config` and one flag per setting of these groups; what has no effect yet is accepted but not shown. */
-export function addSettingFlags(command: Command, groups: readonly SettingGroup[]): Command {
+/**
+ * Adds `--config` and one flag per setting of these groups. What has no effect yet, or none on this command
+ * (`unused`, by name), is accepted but not shown.
+ */
+export function addSettingFlags(
+  command: Command,
+  groups: readonly SettingGroup[],
+  unused: readonly string[] = [],
+): Command {
   command.option('--config <path>', 'YAML file of settings (also MILLRACE_CONFIG)');
   const targets: FlagTarget[] = [];
   for (const group of groups) {
@@ -27,7 +34,7 @@ export function addSettingFlags(command: Command, groups: readonly SettingGroup[
       if (setting.group !== group) continue;
       const target = createFlag(setting);
       target.option.helpGroup(`${SETTING_GROUPS[group]} settings:`);
-      if (setting.isPlanned) target.option.hideHelp();
+      if (setting.isPlanned || unused.includes(setting.name)) target.option.hideHelp();
       command.addOption(target.option);
       targets.push(target);
     }

@@ -1,10 +1,14 @@
 /**
  * `millrace user add|list|passwd`: the users of the API, in the running program's store.
  */
+import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
-import { createUsers, type Users } from '../api/auth/users.ts';
+import { checkPassword } from '../api/auth/passwords.ts';
+import { checkName, createUsers, type Users } from '../api/auth/users.ts';
 import { ROLES, type Role } from '../api/route.ts';
+import type { Config } from '../config.ts';
+import { errorMessage, MillraceError, quoteValue } from '../errors.ts';
 import { withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { writeResult } from './output.ts';
@@ -31,14 +35,9 @@ function registerAdd(user: Command): void {
       .option(PASSWORD_FLAG, PASSWORD_HELP),
   );
   command.action(async (name: string, options: { role: Role; passwordFile?: string }) => {
-    const password = await readSecret({
-      file: options.passwordFile,
-      prompt: `Password of ${name}`,
-      isNew: true,
-    });
-    await withUsers(command, (users) =>
-      users.add({ name, password: password.reveal(), role: options.role }, changedBy()),
-    );
+    const config = loadUserConfig(command);
+    const password = await readNewPassword(name, options.passwordFile, 'Password');
+    await withUsers(config, (users) => users.add({ name, password, role: options.role }, changedBy()));
     const result = { name, role: options.role };
     writeResult(isJson(command), result, () => `User ${name} was added with role ${options.role}.`);
   });
@@ -47,7 +46,7 @@ function registerAdd(user: Command): void {
 function registerList(user: Command): void {
   const command = finish(user.command('list').description('list all users'));
   command.action(async () => {
-    const users = await withUsers(command, (found) => found.list());
+    const users = await withUsers(loadUserConfig(command), (found) => found.list());
     const rows = users.map(({ name, role, isDisabled, changedAt }) => ({
       name,
       role,
@@ -74,12 +73,9 @@ function registerPasswd(user: Command): void {
       .option(PASSWORD_FLAG, PASSWORD_HELP),
   );
   command.action(async (name: string, options: { passwordFile?: string }) => {
-    const password = await readSecret({
-      file: options.passwordFile,
-      prompt: `New password of ${name}`,
-      isNew: true,
-    });
-    await withUsers(command, (users) => users.setPassword(name, password.reveal(), changedBy()));
+    const config = loadUserConfig(command);
+    const password = await readNewPassword(name, options.passwordFile, 'New password');
+    await withUsers(config, (users) => users.setPassword(name, password, changedBy()));
     writeResult(isJson(command), { name }, () => `The password of ${name} was changed.`);
   });
 }
@@ -97,8 +93,36 @@ function changedBy(): string {
   return `command line: ${userInfo().username}`;
 }
 
-async function withUsers<T>(command: Command, work: (users: Users) => Promise<T>): Promise<T> {
+/** The password for `name`; a name or password that cannot be is wrong usage, told before a store is opened. */
+async function readNewPassword(name: string, file: string | undefined, what: string): Promise<string> {
+  asUsage(() => checkName(name));
+  const secret = await readSecret({ file, prompt: `${what} of ${name}`, isNew: true });
+  const password = secret.reveal();
+  asUsage(() => checkPassword(password));
+  return password;
+}
+
+function asUsage(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw new MillraceError('usage', errorMessage(error), { cause: error });
+  }
+}
+
+/** A mistyped directory must not become a new database with users that nobody reads. */
+function loadUserConfig(command: Command): Config {
   const config = loadCommandConfig(command);
+  if (config.clickhouseUrl === undefined && !existsSync(config.dataDir)) {
+    throw new MillraceError(
+      'usage',
+      `There is no data directory ${quoteValue(config.dataDir)}; \`millrace up\` and \`millrace migrate\` make it.`,
+    );
+  }
+  return config;
+}
+
+async function withUsers<T>(config: Config, work: (users: Users) => Promise<T>): Promise<T> {
   const telemetry = createCommandTelemetry(config);
   return await withStore(config, telemetry, ({ store }) => work(createUsers(store)));
 }

@@ -89,6 +89,17 @@ export class RecordBatchBuilder {
     return this.#bytes.subarray(start, end);
   }
 
+  /** Bytes of the batches finished since `reset`. */
+  get finishedBytes(): number {
+    return this.#batchStart;
+  }
+
+  /** Forgets the batches behind the first `finishedBytes` bytes, and the one being built. */
+  truncate(finishedBytes: number): void {
+    this.#batchStart = finishedBytes;
+    this.begin(this.#timestampMs);
+  }
+
   /** A copy of all finished batches, in memory of its own that may be moved to another thread. */
   takeFinished(): ArrayBuffer {
     return this.#bytes.buffer.slice(0, this.#batchStart);

@@ -2,7 +2,6 @@
 
 export const DEAD_LETTER_REASONS = [
   'malformed_json',
-  'not_an_object',
   'nested_too_deep',
   'record_too_large',
   'corrupt_batch',

@@ -15,6 +15,9 @@ import type { Block, DeadLetterNote, ParseResult, ParseTask, ParseWorkerData } f
 
 const LEFT_BRACE = 0x7b;
 const MAX_NOTES = 1000;
+/** Blocks and letters of one task; a batch that holds more, compressed perhaps a hundredfold, is parsed in parts. */
+const MAX_TASK_BYTES = 8 * 1024 * 1024;
+const MAX_TASK_LETTERS = 65_536;
 
 /** What a dead letter is made of, besides its reason. */
 interface Letter {
@@ -31,7 +34,7 @@ interface Letter {
 /** One per worker; keeps its memory from task to task and nothing else. */
 export class BatchParser {
   readonly #options: ParseWorkerData;
-  readonly #reader = new RecordBatchReader();
+  readonly #reader: RecordBatchReader;
   readonly #block = new EventBlock();
   readonly #json = new JsonParser(this.#block);
   readonly #letters = new DeadLetterBlock();
@@ -44,25 +47,30 @@ export class BatchParser {
   #letterOffsets: number[] = [];
   #notes: DeadLetterNote[] = [];
   #receivedCount = 0;
+  #sealedBytes = 0;
   #maxTimestampUs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ParseWorkerData) {
     this.#options = options;
+    this.#reader = new RecordBatchReader({ maxDecompressedBytes: options.maxBatchBytes });
   }
 
   parse(task: ParseTask): ParseResult {
     this.#begin(task);
+    if (task.refusal?.isUndecoded === true) return this.#refuseUndecoded(task, task.refusal);
     const reader = this.#reader;
     const { start, length, firstOffset } = task;
     reader.reset({ memory: new Uint8Array(task.memory), start, length, firstOffset });
     while (reader.nextBatch()) {
       while (reader.next()) {
-        if (reader.offset < task.endOffset) this.#record(task);
+        if (reader.offset >= task.endOffset) continue;
+        if (this.#isFull(task)) return this.#finish(reader.offset);
+        this.#record(task);
       }
       if (reader.fault !== null) this.#fault(reader.fault, task);
     }
     if (reader.controlCount > 0) this.#filter('control', reader.controlCount);
-    return this.#finish();
+    return this.#finish(task.endOffset);
   }
 
   #begin(task: ParseTask): void {
@@ -74,6 +82,7 @@ export class BatchParser {
     this.#letterOffsets = [];
     this.#notes = [];
     this.#receivedCount = 0;
+    this.#sealedBytes = 0;
     this.#maxTimestampUs = Number.NEGATIVE_INFINITY;
     this.#json.slowPathCount = 0;
     this.#resetBlock(task);
@@ -101,7 +110,6 @@ export class BatchParser {
       const detail = `the record has ${size} bytes, ${this.#options.maxRecordBytes} are allowed`;
       return this.#refuse('record_too_large', detail, recordTimeUs);
     }
-    if (this.#block.needsSeal) this.#sealBlock(task);
     this.#block.beginRow(offset, recordTimeUs);
     const outcome = this.#parseValue();
     if (outcome === 'event') {
@@ -148,7 +156,6 @@ export class BatchParser {
   }
 
   #letter(reason: DeadLetterReason, letter: Letter): void {
-    if (this.#letters.needsSeal) this.#sealLetters();
     this.#letters.add(reason, letter);
     this.#receivedCount += letter.recordCount;
     this.#deadLettered[reason] = (this.#deadLettered[reason] ?? 0) + letter.recordCount;
@@ -162,24 +169,49 @@ export class BatchParser {
     this.#filtered[reason] = (this.#filtered[reason] ?? 0) + count;
   }
 
+  /** Seals what must be sealed; true when the task has made enough of it and is to be ended. */
+  #isFull(task: ParseTask): boolean {
+    if (this.#block.needsSeal) this.#sealBlock(task);
+    if (this.#letters.needsSeal) this.#sealLetters();
+    return this.#sealedBytes >= MAX_TASK_BYTES || this.#letterOffsets.length >= MAX_TASK_LETTERS;
+  }
+
+  /** One letter for the whole range, made without looking inside. */
+  #refuseUndecoded(
+    task: ParseTask,
+    { reason, detail }: { reason: DeadLetterReason; detail: string },
+  ): ParseResult {
+    const { firstOffset: offset, endOffset, start, length, receivedUs: recordTimeUs } = task;
+    const bytes = new Uint8Array(task.memory);
+    const recordCount = endOffset - offset;
+    this.#letter(reason, { offset, recordTimeUs, detail, recordCount, bytes, start, end: start + length });
+    return this.#finish(endOffset);
+  }
+
   #sealBlock(task: ParseTask): void {
     if (this.#block.rowCount === 0) return;
-    this.#logBlocks.push(this.#block.finish());
+    this.#keep(this.#logBlocks, this.#block.finish());
     this.#maxTimestampUs = Math.max(this.#maxTimestampUs, this.#block.maxTimestampUs);
     this.#resetBlock(task);
   }
 
   #sealLetters(): void {
     if (this.#letters.rowCount === 0) return;
-    this.#letterBlocks.push(this.#letters.finish());
+    this.#keep(this.#letterBlocks, this.#letters.finish());
     if (this.#task !== undefined) this.#letters.reset(this.#task);
   }
 
-  #finish(): ParseResult {
+  #keep(blocks: Block[], block: Block): void {
+    blocks.push(block);
+    this.#sealedBytes += block.bytes.byteLength;
+  }
+
+  #finish(reachedOffset: number): ParseResult {
     if (this.#task !== undefined) this.#sealBlock(this.#task);
     this.#sealLetters();
     this.#task = undefined;
     return {
+      reachedOffset,
       logs: this.#logBlocks,
       deadLetters: this.#letterBlocks,
       receivedCount: this.#receivedCount + this.#reader.controlCount,

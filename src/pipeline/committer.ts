@@ -4,12 +4,14 @@
 import { errorMessage } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Coordinator } from './coordinator.ts';
+import type { Health } from './health.ts';
 import type { Lane } from './lane.ts';
 import type { BlockStore, KafkaSource, LedgerEntry, OffsetCommit } from './ports.ts';
 
 export interface CommitterPorts {
   readonly coordinator: Coordinator;
   readonly store: Pick<BlockStore, 'insertLedger'>;
+  readonly health: Health;
   readonly telemetry: Telemetry;
   /** The Kafka source with its current lanes and epoch; absent without Kafka. */
   readonly kafka?:
@@ -29,13 +31,16 @@ export class Committer {
   readonly #kafkaOffsets = new WeakMap<Lane, number>();
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> = Promise.resolve();
+  #waitingCount = 0;
 
   constructor(ports: CommitterPorts) {
     this.#ports = ports;
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.commit(), COMMIT_INTERVAL_MS);
+    this.#timer = setInterval(() => {
+      if (this.#waitingCount === 0) void this.commit();
+    }, COMMIT_INTERVAL_MS);
   }
 
   stop(): void {
@@ -43,8 +48,16 @@ export class Committer {
     this.#timer = undefined;
   }
 
+  /** True when nothing stored is without its ledger row, and nothing of Kafka's uncommitted. */
+  get isComplete(): boolean {
+    for (const lane of this.#ports.coordinator.lanes)
+      if (lane.committedOffset !== lane.storedOffset) return false;
+    return [...(this.#ports.kafka?.lanes() ?? [])].every((lane) => !this.#isBehind(lane));
+  }
+
   /** One round after those under way; never rejects. */
   commit(): Promise<void> {
+    this.#waitingCount++;
     this.#round = this.#round.then(() => this.#commitRound());
     return this.#round;
   }
@@ -53,8 +66,12 @@ export class Committer {
     try {
       await this.#writeLedger();
       await this.#commitKafka();
+      this.#ports.health.clear('commit_failed');
     } catch (error) {
+      this.#ports.health.set('commit_failed', errorMessage(error));
       this.#ports.telemetry.emit('commit_failed', { error: errorMessage(error) });
+    } finally {
+      this.#waitingCount--;
     }
   }
 
@@ -69,14 +86,15 @@ export class Committer {
     for (const { lane, entry } of due) lane.committed(entry);
   }
 
+  #isBehind(lane: Lane): boolean {
+    return lane.committedOffset > (this.#kafkaOffsets.get(lane) ?? lane.spec.startOffset);
+  }
+
   async #commitKafka(): Promise<void> {
     const { kafka, telemetry } = this.#ports;
     if (kafka === undefined) return;
     const lanes: Lane[] = [];
-    for (const lane of kafka.lanes()) {
-      const knownOffset = this.#kafkaOffsets.get(lane) ?? lane.spec.startOffset;
-      if (lane.committedOffset > knownOffset) lanes.push(lane);
-    }
+    for (const lane of kafka.lanes()) if (this.#isBehind(lane)) lanes.push(lane);
     if (lanes.length === 0) return;
     const offsets = lanes.map(
       (lane): OffsetCommit => ({

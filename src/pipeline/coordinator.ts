@@ -4,8 +4,18 @@
  */
 import { errorMessage } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
-import type { Arena, Stretch } from './arena.ts';
-import { type Chunk, type ChunkOutcome, type ChunkRefusal, Lane, type LaneSpec } from './lane.ts';
+import type { Arena } from './arena.ts';
+import {
+  blockBytesOf,
+  type Chunk,
+  type ChunkOutcome,
+  type ChunkRefusal,
+  createChunk,
+  type NewChunk,
+  refuseChunk,
+  splitChunk,
+} from './chunk.ts';
+import { Lane, type LaneSpec } from './lane.ts';
 import type { ParsePool } from './parse-pool.ts';
 import { TASKS_PER_WORKER } from './parse-pool.ts';
 import type { Block, ParseResult } from './parse-protocol.ts';
@@ -22,16 +32,6 @@ export interface CoordinatorPorts {
   readonly maxBlockBytes: number;
 }
 
-export interface NewChunk {
-  readonly stretch: Stretch;
-  readonly fromOffset: number;
-  readonly toOffset: number;
-  readonly receivedUs: number;
-  readonly onStored?: (outcome: ChunkOutcome, toOffset: number) => void;
-}
-
-/** A chunk that killed this many workers is split, or refused when it is one record. */
-const MAX_DEATHS = 2;
 const RETRY_REFUSED_MS = 5000;
 
 /**
@@ -44,13 +44,14 @@ export class Coordinator {
   readonly #lanes = new Set<Lane>();
   readonly #queue: { readonly lane: Lane; readonly chunk: Chunk }[] = [];
   #parsingCount = 0;
-  #blockBytes = 0;
-  #lastProgressMs: number;
+  /** Bytes of parsed blocks that wait for their turn in their lane. */
+  #parsedBytes = 0;
+  /** Set while a suspect is parsed, alone. */
+  #isAlone = false;
   readonly totals = { receivedCount: 0, storedCount: 0, deadLetteredCount: 0, slowPathCount: 0 };
 
   constructor(ports: CoordinatorPorts) {
     this.#ports = ports;
-    this.#lastProgressMs = ports.clock.now();
   }
 
   get lanes(): Iterable<Lane> {
@@ -59,13 +60,12 @@ export class Coordinator {
 
   /** Chunks taken from sources and not yet stored. */
   get inFlightCount(): number {
-    let count = 0;
-    for (const lane of this.#lanes) count += lane.chunks.length;
-    return count;
+    return [...this.#lanes].reduce((count, lane) => count + lane.chunks.length, 0);
   }
 
   get blockBytes(): number {
-    return this.#blockBytes;
+    const { logs, dead_letters: deadLetters } = this.#ports.writers;
+    return this.#parsedBytes + logs.heldBytes + deadLetters.heldBytes;
   }
 
   /** True while parsed blocks may still come without new input. */
@@ -73,9 +73,15 @@ export class Coordinator {
     return this.#parsingCount > 0 || this.#queue.length > 0;
   }
 
-  /** Milliseconds since a chunk was last stored while some are in flight; 0 when nothing is in flight. */
-  get stalledMs(): number {
-    return this.inFlightCount === 0 ? 0 : this.#ports.clock.now() - this.#lastProgressMs;
+  /** The lane that has waited longest for its next chunk to be stored; undefined when nothing is in flight. */
+  get slowestLane(): { readonly lane: Lane; readonly stalledMs: number } | undefined {
+    let slowest: Lane | undefined;
+    for (const lane of this.#lanes) {
+      if (lane.chunks.length === 0) continue;
+      if (slowest === undefined || lane.lastProgressMs < slowest.lastProgressMs) slowest = lane;
+    }
+    if (slowest === undefined) return undefined;
+    return { lane: slowest, stalledMs: this.#ports.clock.now() - slowest.lastProgressMs };
   }
 
   openLane(spec: LaneSpec): Lane {
@@ -84,27 +90,28 @@ export class Coordinator {
     return lane;
   }
 
+  /** The lane gets nothing more; it closes once what it has is stored. */
+  retireLane(lane: Lane): void {
+    lane.isRetired = true;
+    if (lane.chunks.length === 0) this.closeLane(lane);
+  }
+
   closeLane(lane: Lane): void {
     lane.close();
     this.#lanes.delete(lane);
     for (const chunk of lane.chunks) {
       if (chunk.state !== 'parsing') this.#release(chunk);
-      this.#forgetBlocks(chunk);
+      if (chunk.state === 'parsed') this.#forgetBlocks(chunk);
     }
+    for (const writer of Object.values(this.#ports.writers)) writer.dropVoid();
     for (let i = this.#queue.length - 1; i >= 0; i--) {
       if (this.#queue[i]?.lane === lane) this.#queue.splice(i, 1);
     }
   }
 
-  submit(lane: Lane, { stretch, ...offsets }: NewChunk): void {
-    if (this.inFlightCount === 0) this.#lastProgressMs = this.#ports.clock.now();
-    const chunk: Chunk = {
-      ...offsets,
-      shared: { stretch, userCount: 1 },
-      state: 'queued',
-      deathCount: 0,
-      openBlockCount: 0,
-    };
+  submit(lane: Lane, work: NewChunk): void {
+    const chunk = createChunk(work);
+    if (lane.chunks.length === 0) lane.lastProgressMs = this.#ports.clock.now();
     if (lane.isClosed) return this.#release(chunk);
     lane.push(chunk);
     this.#queue.push({ lane, chunk });
@@ -112,20 +119,25 @@ export class Coordinator {
   }
 
   #dispatch(): void {
-    const { pool, maxBlockBytes } = this.#ports;
-    while (
-      this.#queue.length > 0 &&
-      this.#parsingCount < pool.workerCount * TASKS_PER_WORKER &&
-      this.#blockBytes < maxBlockBytes
-    ) {
-      const next = this.#queue.shift();
-      if (next !== undefined) void this.#parse(next.lane, next.chunk);
+    for (let next = this.#queue[0]; next !== undefined && this.#mayParse(next); next = this.#queue[0]) {
+      this.#queue.shift();
+      void this.#parse(next.lane, next.chunk);
     }
+  }
+
+  /** The head of a lane passes even when blocks fill their share: those behind it may be what fills it. */
+  #mayParse({ lane, chunk }: { readonly lane: Lane; readonly chunk: Chunk }): boolean {
+    const { pool, maxBlockBytes } = this.#ports;
+    if (this.#isAlone || this.#parsingCount >= pool.workerCount * TASKS_PER_WORKER) return false;
+    if (chunk.isSuspect && this.#parsingCount > 0) return false;
+    return this.blockBytes < maxBlockBytes || lane.chunks[0] === chunk;
   }
 
   async #parse(lane: Lane, chunk: Chunk): Promise<void> {
     this.#parsingCount++;
     chunk.state = 'parsing';
+    const isAlone = chunk.isSuspect;
+    this.#isAlone = isAlone;
     const { stretch } = chunk.shared;
     try {
       const result = await this.#ports.pool.parse({
@@ -145,13 +157,26 @@ export class Coordinator {
       this.#died(lane, chunk, error);
     } finally {
       this.#parsingCount--;
+      if (isAlone) this.#isAlone = false;
       this.#dispatch();
     }
   }
 
   #parsed(lane: Lane, chunk: Chunk, result: ParseResult): void {
     if (lane.isClosed) return this.#release(chunk);
+    const { reachedOffset } = result;
+    if (reachedOffset < chunk.toOffset) {
+      const [done, rest] = splitChunk(chunk, reachedOffset);
+      lane.replace(chunk, [done, rest]);
+      this.#requeue(lane, [rest]);
+      return this.#keep(lane, done, result);
+    }
+    this.#keep(lane, chunk, result);
+  }
+
+  #keep(lane: Lane, chunk: Chunk, result: ParseResult): void {
     chunk.state = 'parsed';
+    chunk.isSuspect = false;
     chunk.blocks = { logs: result.logs, deadLetters: result.deadLetters };
     chunk.outcome = {
       receivedCount: result.receivedCount,
@@ -161,43 +186,41 @@ export class Coordinator {
       deadLetterOffsets: result.deadLetterOffsets,
       deadLetterNotes: result.deadLetterNotes,
     };
-    for (const block of allBlocks(chunk)) this.#blockBytes += block.bytes.byteLength;
+    this.#parsedBytes += blockBytesOf(chunk);
     this.totals.slowPathCount += result.slowPathCount;
     if (result.slowPathCount > 0) this.#ports.telemetry.emit('slow_path', {}, result.slowPathCount);
     for (const writable of lane.takeWritable()) this.#write(lane, writable);
   }
 
   #died(lane: Lane, chunk: Chunk, error: unknown): void {
+    if (lane.isClosed) return this.#release(chunk);
     this.#ports.telemetry.emit('worker_died', {
       lane: `${lane.spec.name}/${lane.spec.partition}`,
       fromOffset: chunk.fromOffset,
       error: errorMessage(error),
     });
-    if (lane.isClosed) return this.#release(chunk);
-    chunk.deathCount++;
-    if (chunk.deathCount < MAX_DEATHS) this.#requeue(lane, [chunk]);
-    else this.#split(lane, chunk, { reason: 'poison_record', detail: errorMessage(error) });
+    const detail = errorMessage(error);
+    if (!chunk.isSuspect) {
+      // Another chunk may have ended the worker: alone it will show.
+      chunk.isSuspect = true;
+      this.#requeue(lane, [chunk]);
+    } else if (chunk.refusal === undefined) {
+      this.#refuse(lane, chunk, { reason: 'poison_record', detail });
+    } else {
+      this.#refuse(lane, chunk, { ...chunk.refusal, isUndecoded: true });
+    }
   }
 
   /** Bisects a chunk that cannot be handled as a whole, down to the record that becomes a dead letter. */
-  #split(lane: Lane, chunk: Chunk, refusal: ChunkRefusal): void {
-    if (chunk.refusal !== undefined) return this.#retryLater(lane, chunk);
-    const middle = Math.floor((chunk.fromOffset + chunk.toOffset) / 2);
-    const fresh = { ...chunk, deathCount: 0, openBlockCount: 0 };
-    const parts: Chunk[] =
-      middle === chunk.fromOffset
-        ? [{ ...fresh, refusal }]
-        : [
-            { ...fresh, toOffset: middle },
-            { ...fresh, fromOffset: middle },
-          ];
-    chunk.shared.userCount += parts.length - 1;
+  #refuse(lane: Lane, chunk: Chunk, refusal: ChunkRefusal): void {
+    const parts = refuseChunk(chunk, refusal);
     lane.replace(chunk, parts);
     this.#requeue(lane, parts);
   }
 
-  /** Not even the dead letter could be stored: the lane stands still, by name, and tries again. */
+  /** Not even the dead letter could be stored: the lane stands still, which `no_progress` names, and tries again. */
   #retryLater(lane: Lane, chunk: Chunk): void {
+    chunk.state = 'queued';
     setTimeout(() => {
       if (!lane.isClosed) this.#requeue(lane, [chunk]);
     }, RETRY_REFUSED_MS).unref();
@@ -212,6 +235,7 @@ export class Coordinator {
   #write(lane: Lane, chunk: Chunk): void {
     const { writers } = this.#ports;
     const blocks = chunk.blocks ?? { logs: [], deadLetters: [] };
+    this.#forgetBlocks(chunk);
     chunk.state = 'writing';
     chunk.openBlockCount = blocks.logs.length + blocks.deadLetters.length;
     if (chunk.openBlockCount === 0) return this.#stored(lane, chunk);
@@ -231,22 +255,21 @@ export class Coordinator {
       },
       onRefused: (error: Error) => {
         if (lane.isClosed || chunk.state !== 'writing') return;
-        this.#forgetBlocks(chunk);
-        chunk.state = 'queued';
-        this.#split(lane, chunk, { reason: 'insert_refused', detail: error.message });
+        if (chunk.refusal !== undefined) return this.#retryLater(lane, chunk);
+        this.#refuse(lane, chunk, { reason: 'insert_refused', detail: error.message });
       },
     };
   }
 
   #stored(lane: Lane, chunk: Chunk): void {
     chunk.state = 'stored';
-    this.#forgetBlocks(chunk);
-    this.#lastProgressMs = this.#ports.clock.now();
     for (const done of lane.takeStored()) {
+      lane.lastProgressMs = this.#ports.clock.now();
       this.#release(done);
       if (done.outcome !== undefined) this.#count(done.outcome);
       if (done.outcome !== undefined) done.onStored?.(done.outcome, done.toOffset);
     }
+    if (lane.isRetired && lane.chunks.length === 0) this.closeLane(lane);
     this.#dispatch();
   }
 
@@ -266,7 +289,7 @@ export class Coordinator {
   }
 
   #forgetBlocks(chunk: Chunk): void {
-    for (const block of allBlocks(chunk)) this.#blockBytes -= block.bytes.byteLength;
+    this.#parsedBytes -= blockBytesOf(chunk);
     chunk.blocks = undefined;
   }
 
@@ -274,8 +297,4 @@ export class Coordinator {
     chunk.shared.userCount--;
     if (chunk.shared.userCount === 0) this.#ports.arena.release(chunk.shared.stretch);
   }
-}
-
-function allBlocks(chunk: Chunk): readonly Block[] {
-  return chunk.blocks === undefined ? [] : [...chunk.blocks.logs, ...chunk.blocks.deadLetters];
 }

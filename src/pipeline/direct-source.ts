@@ -5,9 +5,10 @@
 import { MillraceError, toMillraceError } from '../errors.ts';
 import { encodeEventId } from '../event/event-id.ts';
 import type { Arena, Stretch } from './arena.ts';
+import type { ChunkOutcome } from './chunk.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { IngestOutcome, IngestPort, RejectedRecord } from './ingest-port.ts';
-import type { ChunkOutcome, Lane } from './lane.ts';
+import type { Lane } from './lane.ts';
 import type { ParsePool } from './parse-pool.ts';
 import type { BodyFormat, DeadLetterNote, FrameBody, FramedBody, FrameResult } from './parse-protocol.ts';
 import type { Clock } from './ports.ts';
@@ -53,6 +54,7 @@ export class DirectSource implements IngestPort {
   #waiting: WaitingBody[] = [];
   readonly #open: OpenBody[] = [];
   #isFraming = false;
+  #framingCount = 0;
   #isClosed = false;
 
   constructor(ports: DirectSourcePorts, lane: Lane) {
@@ -62,7 +64,7 @@ export class DirectSource implements IngestPort {
 
   /** Bodies accepted and not yet answered. */
   get inFlightCount(): number {
-    return this.#waiting.length + this.#open.length;
+    return this.#waiting.length + this.#framingCount + this.#open.length;
   }
 
   async submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome> {
@@ -88,7 +90,7 @@ export class DirectSource implements IngestPort {
       this.#ports.arena.release(stretch);
       answer(failure(shuttingDown()));
     }
-    for (const { answer } of this.#open) answer(failure(shuttingDown()));
+    for (const { answer } of this.#open) answer(failure(unanswered()));
     this.#waiting = [];
     this.#open.length = 0;
   }
@@ -97,10 +99,11 @@ export class DirectSource implements IngestPort {
     const { arena, clock } = this.#ports;
     const endMs = clock.now() + MEMORY_WAIT_MS;
     for (;;) {
+      if (this.#isClosed) return undefined;
       const stretch = arena.tryTake(length);
       if (stretch !== undefined) return stretch;
       const remainingMs = endMs - clock.now();
-      if (remainingMs <= 0 || this.#isClosed) return undefined;
+      if (remainingMs <= 0) return undefined;
       await arena.released(remainingMs);
     }
   }
@@ -110,17 +113,22 @@ export class DirectSource implements IngestPort {
     this.#isFraming = true;
     while (this.#waiting.length > 0) {
       const bodies = this.#takeBodies();
+      const answers = bodies.map(({ answer }) => answer);
+      this.#framingCount = bodies.length;
       try {
         const result = await this.#ports.pool.frame({
           kind: 'frame',
           bodies: bodies.map(({ frame }) => frame),
         });
-        await this.#framed(bodies, result);
+        // The result is a copy: the bodies make room for it.
+        for (const { stretch } of bodies.splice(0)) this.#ports.arena.release(stretch);
+        await this.#framed(answers, result);
       } catch (error) {
         const outcome = failure(toMillraceError(error));
-        for (const { answer } of bodies) answer(outcome);
+        for (const answer of answers) answer(outcome);
       } finally {
         for (const { stretch } of bodies) this.#ports.arena.release(stretch);
+        this.#framingCount = 0;
       }
     }
     this.#isFraming = false;
@@ -137,7 +145,7 @@ export class DirectSource implements IngestPort {
     return this.#waiting.splice(0, count);
   }
 
-  async #framed(bodies: readonly WaitingBody[], result: FrameResult): Promise<void> {
+  async #framed(answers: readonly WaitingBody['answer'][], result: FrameResult): Promise<void> {
     const fromOffset = this.#lane.takenOffset;
     const stretch = result.recordCount > 0 ? await this.#take(result.batches.byteLength) : undefined;
     if (result.recordCount > 0 && stretch === undefined) {
@@ -145,7 +153,7 @@ export class DirectSource implements IngestPort {
     }
     let offset = fromOffset;
     for (const [i, framed] of result.bodies.entries()) {
-      const { answer } = bodies[i] ?? {};
+      const answer = answers[i];
       if (answer === undefined) continue;
       const toOffset = offset + framed.recordCount;
       if (framed.recordCount === 0) answer(unframed(framed));
@@ -225,6 +233,10 @@ function unframed({ error }: FramedBody): IngestOutcome {
 
 function shuttingDown(): MillraceError {
   return new MillraceError('shutting_down', 'The body was not taken: the program is stopping.');
+}
+
+function unanswered(): MillraceError {
+  return new MillraceError('shutting_down', 'The program is stopping; the body may have been stored.');
 }
 
 function failure(error: MillraceError): IngestOutcome {

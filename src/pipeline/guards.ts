@@ -11,7 +11,7 @@ import type { Writer } from './writer.ts';
 
 export interface DiskGuardOptions {
   readonly minFreeBytes: number;
-  /** Free bytes on the disk of ClickHouse. */
+  /** Free bytes on the disk of ClickHouse; must reject within seconds when ClickHouse hangs. */
   readonly freeBytes: () => Promise<number>;
   readonly writers: readonly Writer[];
   readonly health: Health;
@@ -19,6 +19,8 @@ export interface DiskGuardOptions {
 }
 
 const DISK_INTERVAL_MS = 5000;
+/** Whose reason it is in health. */
+const OWNER = 'disk check';
 /** Room that must come back, beyond the limit, before writing goes on: no flapping at the edge. */
 const RECOVERY_FACTOR = 1.05;
 
@@ -47,7 +49,7 @@ export class DiskGuard {
   }
 
   /**
-   * One look at the disk; when ClickHouse does not answer, the mode stays as it is. One at a time: a server that
+   * One look at the disk; when ClickHouse does not answer, the mode stays as it is, and that is told. One at a time: a server that
    * hangs must not collect questions, each on a connection of its own.
    */
   async check(): Promise<void> {
@@ -55,7 +57,9 @@ export class DiskGuard {
     this.#isChecking = true;
     try {
       this.#judge(await this.#options.freeBytes());
+      this.#options.health.clear('clickhouse_unavailable', OWNER);
     } catch (error) {
+      this.#options.health.set('clickhouse_unavailable', errorMessage(error), OWNER);
       this.#options.telemetry.emit('disk_check_failed', { error: errorMessage(error) });
     } finally {
       this.#isChecking = false;
@@ -127,14 +131,18 @@ export class Watchdog {
 
   #checkProgress(): void {
     const { health, coordinator, kafkaLanes } = this.#options;
-    const { stalledMs, inFlightCount } = coordinator;
+    const { slowestLane } = coordinator;
     if (kafkaLanes.assigningMs >= STALL_MS) {
       const seconds = Math.floor(kafkaLanes.assigningMs / 1000);
       return health.set('no_progress', `The Kafka assignment has waited for ClickHouse for ${seconds} s.`);
     }
-    if (stalledMs < STALL_MS) return health.clear('no_progress');
+    if (slowestLane === undefined || slowestLane.stalledMs < STALL_MS) return health.clear('no_progress');
+    const { lane, stalledMs } = slowestLane;
     const seconds = Math.floor(stalledMs / 1000);
-    health.set('no_progress', `${inFlightCount} chunks are in flight, none was stored for ${seconds} s.`);
+    health.set(
+      'no_progress',
+      `Nothing of ${lane.spec.name}/${lane.spec.partition} was stored for ${seconds} s.`,
+    );
   }
 
   #checkKafka(): void {

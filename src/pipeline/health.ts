@@ -10,6 +10,7 @@ export type HealthReason =
   | 'clickhouse_unavailable'
   | 'disk_low'
   | 'kafka_unavailable'
+  | 'commit_failed'
   | 'no_progress';
 
 export interface HealthProblem {

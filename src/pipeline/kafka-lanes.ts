@@ -1,7 +1,8 @@
 /**
  * Turns deliveries of the Kafka source into chunks of lanes: one lane per assigned partition and epoch.
  */
-import { MillraceError } from '../errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage, MillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Arena, Stretch } from './arena.ts';
 import type { Coordinator } from './coordinator.ts';
@@ -21,6 +22,8 @@ export interface KafkaLanesPorts {
 const CHUNK_BYTES = 512 * 1024;
 /** How long a delivery waits for memory before it sends a heartbeat and waits on. */
 const HEARTBEAT_MS = 2000;
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5000;
 
 /**
  * Modes: `taking` (deliveries are copied into the arena; without room they wait, heartbeating, which is the
@@ -55,20 +58,33 @@ export class KafkaLanes implements KafkaSourceHandlers {
     this.#isDraining = true;
   }
 
-  /** Ends all lanes of earlier epochs; lanes of this one open with their first delivery. */
+  /**
+   * Ends all lanes of earlier epochs; lanes of this one open with their first delivery. Waits for ClickHouse as long
+   * as the epoch lasts.
+   */
   async onAssigned(epoch: number, partitions: readonly TopicPartition[]): Promise<void> {
     this.closeAll();
     this.#epoch = epoch;
     this.#assigningSinceMs = this.#ports.clock.now();
-    try {
-      for (const { topic } of partitions) {
-        if (!this.#sourceNumbers.has(topic))
-          this.#sourceNumbers.set(topic, await this.#ports.sourceNumber(topic));
+    for (let attempt = 0; epoch === this.#epoch && !this.#isDraining; attempt++) {
+      try {
+        await this.#learnSources(partitions);
+        break;
+      } catch (error) {
+        this.#ports.telemetry.emit('assignment_waits', { epoch, error: errorMessage(error) });
+        await delay(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt));
       }
-    } finally {
-      if (epoch === this.#epoch) this.#assigningSinceMs = undefined;
     }
+    if (epoch !== this.#epoch) return;
+    this.#assigningSinceMs = undefined;
     this.#ports.telemetry.emit('kafka_assigned', { epoch, partitionCount: partitions.length });
+  }
+
+  async #learnSources(partitions: readonly TopicPartition[]): Promise<void> {
+    for (const { topic } of partitions) {
+      if (this.#sourceNumbers.has(topic)) continue;
+      this.#sourceNumbers.set(topic, await this.#ports.sourceNumber(topic));
+    }
   }
 
   /**
@@ -79,13 +95,17 @@ export class KafkaLanes implements KafkaSourceHandlers {
     const lane = this.#laneFor(delivery);
     lane.highWatermark = delivery.highWatermark;
     const receivedUs = this.#ports.clock.now() * 1000;
-    let fromOffset = lane.takenOffset;
-    for (const group of groupBatches(delivery.batches, fromOffset)) {
+    for (const group of groupBatches(delivery.batches, lane.takenOffset)) {
       const stretch = await this.#take(group.bytes, { lane, heartbeat });
-      copyBatches(group.batches, stretch);
       const { toOffset } = group;
+      const fromOffset = lane.takenOffset;
+      // While this one waited, the same records may have come again and been taken.
+      if (toOffset <= fromOffset) {
+        this.#ports.arena.release(stretch);
+        continue;
+      }
+      copyBatches(group.batches, stretch);
       this.#ports.coordinator.submit(lane, { stretch, fromOffset, toOffset, receivedUs });
-      fromOffset = toOffset;
     }
   }
 
@@ -94,7 +114,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
     this.#lanes.clear();
   }
 
-  #laneFor({ epoch, topic, partition, fetchOffset }: Delivery): Lane {
+  #laneFor({ epoch, topic, partition, fetchOffset, lostFromOffset }: Delivery): Lane {
     const key = `${topic}/${partition}`;
     const source = this.#sourceNumbers.get(topic);
     if (epoch !== this.#epoch || source === undefined) {
@@ -104,6 +124,11 @@ export class KafkaLanes implements KafkaSourceHandlers {
       );
     }
     let lane = this.#lanes.get(key);
+    // The topic was made again or cut off: its offsets start anew, and so does the lane.
+    if (lane !== undefined && lostFromOffset !== undefined && fetchOffset < lostFromOffset) {
+      this.#ports.coordinator.retireLane(lane);
+      lane = undefined;
+    }
     if (lane === undefined) {
       lane = this.#ports.coordinator.openLane({
         source,

@@ -2,9 +2,7 @@
  * The ordered work of one partition in one assignment epoch: its chunks in offset order, what is in flight,
  * and the contiguous offset up to which everything is stored.
  */
-import type { DeadLetterReason } from '../event/reasons.ts';
-import type { Stretch } from './arena.ts';
-import type { Block, DeadLetterNote } from './parse-protocol.ts';
+import type { Chunk, ChunkOutcome } from './chunk.ts';
 import type { LedgerEntry } from './ports.ts';
 
 export interface LaneSpec {
@@ -15,53 +13,6 @@ export interface LaneSpec {
   readonly name: string;
   readonly epoch: number;
   readonly startOffset: number;
-}
-
-/** `queued` → `parsing` → `parsed` → `writing` → `stored`; a refused or deadly chunk is replaced by its halves. */
-export type ChunkState = 'queued' | 'parsing' | 'parsed' | 'writing' | 'stored';
-
-/** Record batches that several chunks may share after a split; released with the last of them. */
-export interface SharedStretch {
-  readonly stretch: Stretch;
-  userCount: number;
-}
-
-/** What became of the records of a chunk; the blocks themselves are with the writer. */
-export interface ChunkOutcome {
-  readonly receivedCount: number;
-  readonly storedCount: number;
-  readonly filtered: Readonly<Record<string, number>>;
-  readonly deadLettered: Readonly<Record<string, number>>;
-  readonly deadLetterOffsets: Float64Array;
-  readonly deadLetterNotes: readonly DeadLetterNote[];
-}
-
-/** Offsets [fromOffset, toOffset) of a lane, with the record batches that hold them. */
-export interface Chunk {
-  readonly shared: SharedStretch;
-  readonly fromOffset: number;
-  readonly toOffset: number;
-  readonly receivedUs: number;
-  state: ChunkState;
-  deathCount: number;
-  /** Set when ClickHouse refused its rows or it kept killing workers, and it can be split no further. */
-  refusal?: ChunkRefusal;
-  /** Blocks that wait for their turn in the lane's order. */
-  blocks?: ChunkBlocks | undefined;
-  outcome?: ChunkOutcome;
-  openBlockCount: number;
-  /** Called in offset order; after a split once for every part, each with its own range. */
-  readonly onStored?: (outcome: ChunkOutcome, toOffset: number) => void;
-}
-
-export interface ChunkRefusal {
-  readonly reason: DeadLetterReason;
-  readonly detail: string;
-}
-
-export interface ChunkBlocks {
-  readonly logs: readonly Block[];
-  readonly deadLetters: readonly Block[];
 }
 
 export interface Tally {
@@ -81,6 +32,9 @@ export class Lane {
   readonly chunks: Chunk[] = [];
   /** End of the partition as its source last saw it (exclusive). */
   highWatermark = 0;
+  /** When a chunk was last stored, or the first came into an empty lane; milliseconds since the epoch. */
+  lastProgressMs = 0;
+  isRetired = false;
   #isClosed = false;
   /** Next offset expected from the source. */
   #takenOffset: number;

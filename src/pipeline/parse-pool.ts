@@ -18,8 +18,53 @@ export interface ParsePool {
 export const TASKS_PER_WORKER = 2;
 
 const WORKER_HEAP_MB = 192;
+const WATCH_INTERVAL_MS = 1000;
+const SHORT_TICKS = 3;
 
+/**
+ * Piscina replaces a worker that dies, except one that dies before it is ready: then it starts none any more and its
+ * tasks wait for ever. So a pool that is short of workers is replaced as a whole; its tasks reject and are parsed anew.
+ */
 export function createParsePool(workerCount: number, workerData: ParseWorkerData): ParsePool {
+  let pool = createPool(workerCount, workerData);
+  let isStopped = false;
+  let shortTickCount = 0;
+  const watch = setInterval(() => {
+    shortTickCount = pool.threads.length < workerCount ? shortTickCount + 1 : 0;
+    // A worker that died a moment ago is being replaced by Piscina itself.
+    if (shortTickCount < SHORT_TICKS) return;
+    const short = pool;
+    shortTickCount = 0;
+    pool = createPool(workerCount, workerData);
+    void short.destroy();
+  }, WATCH_INTERVAL_MS);
+  watch.unref();
+
+  async function run<T>(task: ParseTask | FrameTask): Promise<T> {
+    try {
+      return (await pool.run(task)) as T;
+    } catch (error) {
+      if (isStopped) throw new MillraceError('shutting_down', 'The parse workers are stopped.');
+      if (error instanceof MillraceError) throw error;
+      throw new MillraceError('thread_died', `A parse worker failed: ${toMillraceError(error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  return {
+    workerCount,
+    parse: (task) => run<ParseResult>(task),
+    frame: (task) => run<FrameResult>(task),
+    stop: async () => {
+      isStopped = true;
+      clearInterval(watch);
+      await pool.destroy();
+    },
+  };
+}
+
+function createPool(workerCount: number, workerData: ParseWorkerData): Piscina {
   const { url, execArgv } = workerFile('parse-batch');
   const pool = new Piscina({
     filename: url.href,
@@ -32,24 +77,7 @@ export function createParsePool(workerCount: number, workerData: ParseWorkerData
     recordTiming: false,
     resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MB },
   });
-  // Without a listener an error outside a task would end the process; the task itself rejects below.
+  // Without a listener an error outside a task would end the process; the task itself rejects.
   pool.on('error', () => undefined);
-
-  async function run<T>(task: ParseTask | FrameTask): Promise<T> {
-    try {
-      return (await pool.run(task)) as T;
-    } catch (error) {
-      if (error instanceof MillraceError) throw error;
-      throw new MillraceError('thread_died', `A parse worker failed: ${toMillraceError(error).message}`, {
-        cause: error,
-      });
-    }
-  }
-
-  return {
-    workerCount,
-    parse: (task) => run<ParseResult>(task),
-    frame: (task) => run<FrameResult>(task),
-    stop: () => pool.destroy(),
-  };
+  return pool;
 }

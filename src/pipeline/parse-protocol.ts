@@ -8,6 +8,8 @@ import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
 /** What every parse worker is told once, at start (Piscina `workerData`). */
 export interface ParseWorkerData {
   readonly maxRecordBytes: number;
+  /** A compressed batch that holds more is a dead letter. */
+  readonly maxBatchBytes: number;
   readonly defaultRetentionDays: number;
 }
 
@@ -25,8 +27,15 @@ export interface ParseTask {
   readonly firstOffset: number;
   /** Records from this offset on are left to another task. */
   readonly endOffset: number;
-  /** Set: every record of the range becomes a dead letter of this reason, unread. */
-  readonly refusal?: { readonly reason: DeadLetterReason; readonly detail: string };
+  /**
+   * Set: every record of the range becomes a dead letter of this reason, without being parsed; with `isUndecoded`
+   * the whole range becomes one letter that holds the batches as they came, without being read at all.
+   */
+  readonly refusal?: {
+    readonly reason: DeadLetterReason;
+    readonly detail: string;
+    readonly isUndecoded?: boolean;
+  };
   /** Stands in for the record time where a record carries none; microseconds. */
   readonly receivedUs: number;
 }
@@ -48,6 +57,8 @@ export interface DeadLetterNote {
 }
 
 export interface ParseResult {
+  /** Everything below is dealt with; short of the task's `endOffset` when the blocks had grown large enough. */
+  readonly reachedOffset: number;
   readonly logs: readonly Block[];
   readonly deadLetters: readonly Block[];
   /** receivedCount = rows in logs + dead letters + filtered. */

@@ -38,7 +38,9 @@ export interface PipelinePorts {
 
 /** Shares of the memory budget: record batches, and blocks that wait for ClickHouse. The rest is the fetches'. */
 const ARENA_SHARE = 0.25;
-const BLOCK_SHARE = 0.35;
+const BLOCK_SHARE = 0.25;
+/** What one compressed batch may hold, so that decompressing it stays within the budget. */
+const BATCH_SHARE = 0.5;
 const MAX_LOG_INSERTS = 2;
 const DRAIN_POLL_MS = 10;
 const WORKER_START_MS = 60_000;
@@ -64,6 +66,7 @@ export class Pipeline {
     this.arena = new Arena(options.memoryBudgetBytes * ARENA_SHARE);
     this.pool = createParsePool(options.workerCount, {
       maxRecordBytes: options.maxRecordBytes,
+      maxBatchBytes: Math.floor(options.memoryBudgetBytes * BATCH_SHARE),
       defaultRetentionDays: options.defaultRetentionDays,
     });
     this.#writers = this.#createWriters(options);
@@ -86,6 +89,7 @@ export class Pipeline {
     this.#committer = new Committer({
       coordinator,
       store: ports.store,
+      health: this.health,
       telemetry,
       kafka: this.#kafkaCommits(),
     });
@@ -118,16 +122,20 @@ export class Pipeline {
     this.health.clear('starting');
   }
 
-  /** Takes nothing more from Kafka, waits until all that was taken is stored, and commits it. */
-  async drain(deadlineMs: number): Promise<boolean> {
+  /**
+   * Takes nothing more from Kafka, waits until all that was taken is stored (and `isIdle` is true for whatever else
+   * feeds the pipeline), and commits it. False when the deadline came first.
+   */
+  async drain(deadlineMs: number, isIdle: () => boolean = () => true): Promise<boolean> {
     this.health.set('stopping', 'The program is stopping.');
     this.kafkaLanes.drain();
     const endMs = this.#ports.clock.now() + deadlineMs;
-    while (this.coordinator.inFlightCount > 0 && this.#ports.clock.now() < endMs) await delay(DRAIN_POLL_MS);
+    const isDone = (): boolean => this.coordinator.inFlightCount === 0 && isIdle();
+    while (!isDone() && this.#ports.clock.now() < endMs) await delay(DRAIN_POLL_MS);
     this.#committer.stop();
     const remainingMs = Math.max(0, endMs - this.#ports.clock.now());
     await Promise.race([this.#committer.commit(), delay(remainingMs, undefined, { ref: false })]);
-    return this.coordinator.inFlightCount === 0;
+    return isDone() && this.#committer.isComplete;
   }
 
   /** Ends everything; call `drain` first. */

@@ -57,6 +57,7 @@ export class Writer {
   #newestAtMs = 0;
   #lastInsertAtMs = 0;
   #runningCount = 0;
+  #runningBytes = 0;
   #failingCount = 0;
   #holdReason: string | undefined;
   #isClosed = false;
@@ -68,8 +69,9 @@ export class Writer {
     this.#ports = ports;
   }
 
-  get pendingBytes(): number {
-    return this.#pendingBytes;
+  /** Bytes of blocks that wait or are under way. */
+  get heldBytes(): number {
+    return this.#pendingBytes + this.#runningBytes;
   }
 
   get inFlightCount(): number {
@@ -84,6 +86,13 @@ export class Writer {
     this.#pendingRowCount += request.block.rowCount;
     this.#pendingBytes += request.block.bytes.byteLength;
     this.#pump();
+  }
+
+  /** Forgets the waiting blocks that nobody wants any more. */
+  dropVoid(): void {
+    this.#pending = this.#pending.filter((request) => !request.isVoid());
+    this.#pendingRowCount = this.#pending.reduce((sum, { block }) => sum + block.rowCount, 0);
+    this.#pendingBytes = bytesOf(this.#pending);
   }
 
   /** Stops sending until `resume`; what is under way is finished. */
@@ -161,8 +170,11 @@ export class Writer {
   #start(requests: WriteRequest[]): void {
     this.#runningCount++;
     this.#lastInsertAtMs = this.#ports.clock.now();
+    const bytes = bytesOf(requests);
+    this.#runningBytes += bytes;
     void this.#insert(requests).finally(() => {
       this.#runningCount--;
+      this.#runningBytes -= bytes;
       this.#pump();
     });
   }
@@ -175,8 +187,9 @@ export class Writer {
       const live = this.#isClosed ? [] : requests.filter((request) => !request.isVoid());
       const error = live.length === 0 ? undefined : await attemptInsert(store, table, live);
       if (error === undefined || !error.isRetryable) {
-        if (isFailing) this.#endFailure();
+        if (isFailing) this.#endFailure(live.length > 0);
         if (error !== undefined) return await this.#bisect(live, error);
+        if (live.length > 0) this.#ports.health.clear('clickhouse_unavailable', table);
         for (const request of live) request.onStored();
         if (live.length > 0) telemetry.emit('insert_done', { table });
         return;
@@ -202,9 +215,11 @@ export class Writer {
     await this.#insert(requests.slice(middle));
   }
 
-  #endFailure(): void {
+  /** `isAnswered`: ClickHouse spoke; otherwise only nobody waits any more. */
+  #endFailure(isAnswered: boolean): void {
     this.#failingCount--;
-    if (this.#failingCount === 0) this.#ports.health.clear('clickhouse_unavailable', this.#options.table);
+    if (this.#failingCount === 0 && isAnswered)
+      this.#ports.health.clear('clickhouse_unavailable', this.#options.table);
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -219,6 +234,10 @@ export class Writer {
       if (this.#isClosed) wake();
     });
   }
+}
+
+function bytesOf(requests: readonly WriteRequest[]): number {
+  return requests.reduce((sum, { block }) => sum + block.bytes.byteLength, 0);
 }
 
 async function attemptInsert(

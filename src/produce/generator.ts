@@ -58,7 +58,7 @@ const BUILDERS: Readonly<Record<EventKind, (draft: Draft, world: World) => void>
 
 export function createGenerator(options: GeneratorOptions): Generator {
   const random = new Random(options.seed);
-  const hosts = createHosts(options.hosts ?? DEFAULT_HOST_COUNT, random, options.startUs);
+  const hosts = createHosts(options.hosts ?? DEFAULT_HOST_COUNT, random);
   const attack: Attack | undefined =
     options.scenario === undefined ? undefined : createAttack(options.scenario, hosts.length, random);
   const world: World = { random, hosts, attack, time: new EventTime() };

@@ -1,12 +1,12 @@
 /**
- * Host metrics: CPU and memory wander, network counters grow since boot, one host after the other.
+ * Host metrics: CPU and memory wander, network counters grow with time, one host after the other.
  */
 import type { Draft } from './draft.ts';
 import { pickThreats, threatsJson } from './threat-events.ts';
+import { trafficBytes } from './traffic.ts';
 import type { Host, World } from './world.ts';
 
 const SHARE_WITH_THREAT = 0.005;
-const SECOND_US = 1_000_000;
 
 export function buildMetricEvent(draft: Draft, world: World): void {
   const { random } = world;
@@ -31,17 +31,15 @@ export function buildMetricEvent(draft: Draft, world: World): void {
     `"tx_bytes":${draft.networkTxBytes}},"threats":${threatsJson(threats)},"metadata":{"seq":${draft.seq}}}`;
 }
 
-/** Moves a host on to `timestampUs`: a bounded random walk, and traffic for the time that passed. */
+/** Moves a host on to `timestampUs`: a bounded random walk, and traffic up to that time. */
 function advance(host: Host, timestampUs: number, world: World): void {
   const { random } = world;
   host.cpuHundredths = clamp(host.cpuHundredths + random.between(-400, 400), 50, 8900);
   const step = Math.floor(host.memoryTotal / 500);
   const used = host.memoryUsed + random.between(-step, step);
   host.memoryUsed = clamp(used, Math.floor(host.memoryTotal / 10), Math.floor(host.memoryTotal * 0.95));
-  const seconds = Math.max(0, timestampUs - host.lastMetricsUs) / SECOND_US;
-  host.lastMetricsUs = timestampUs;
-  host.rxBytes += Math.floor(seconds * random.between(20_000, 4_000_000));
-  host.txBytes += Math.floor(seconds * random.between(10_000, 3_000_000));
+  host.rxBytes = Math.max(host.rxBytes, trafficBytes(host.rxRate, timestampUs));
+  host.txBytes = Math.max(host.txBytes, trafficBytes(host.txRate, timestampUs));
 }
 
 function clamp(value: number, least: number, most: number): number {

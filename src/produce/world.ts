@@ -5,6 +5,7 @@
 import type { Attack } from './attack.ts';
 import type { EventTime } from './event-time.ts';
 import type { Random } from './random.ts';
+import { trafficRate } from './traffic.ts';
 
 export interface Host {
   readonly name: string;
@@ -13,14 +14,15 @@ export interface Host {
   readonly region: string;
   readonly services: readonly string[];
   readonly memoryTotal: number;
-  readonly bootUs: number;
   /** Percent times 100, so that texts have at most two decimals. */
   cpuHundredths: number;
   memoryUsed: number;
-  /** Counters since boot. */
+  /** Bytes per second on average, of the host and not of the seed. */
+  readonly rxRate: number;
+  readonly txRate: number;
+  /** Counters as of the last metrics. */
   rxBytes: number;
   txBytes: number;
-  lastMetricsUs: number;
   nextPid: number;
 }
 
@@ -40,17 +42,15 @@ const ROLES = [
 ] as const;
 
 const REGIONS = ['eu-west-1', 'eu-central-1', 'us-east-1'];
-const DAY_US = 86_400_000_000;
 const GIB = 1_073_741_824;
 
-export function createHosts(count: number, random: Random, startUs: number): Host[] {
-  return Array.from({ length: count }, (_, index) => createHost(index, random, startUs));
+export function createHosts(count: number, random: Random): Host[] {
+  return Array.from({ length: count }, (_, index) => createHost(index, random));
 }
 
-function createHost(index: number, random: Random, startUs: number): Host {
+function createHost(index: number, random: Random): Host {
   const role = ROLES[index % ROLES.length] ?? ROLES[0];
   const number = Math.floor(index / ROLES.length) + 1;
-  const upDays = random.between(1, 200);
   const memoryTotal = random.pick([4, 8, 16, 32, 64]) * GIB;
   return {
     name: `${role.name}-${String(number).padStart(2, '0')}`,
@@ -59,12 +59,12 @@ function createHost(index: number, random: Random, startUs: number): Host {
     region: REGIONS[index % REGIONS.length] ?? 'eu-west-1',
     services: role.services,
     memoryTotal,
-    bootUs: startUs - upDays * DAY_US,
     cpuHundredths: random.between(300, 5500),
     memoryUsed: Math.floor(memoryTotal * (0.3 + random.below(400) / 1000)),
-    rxBytes: upDays * random.between(1_000_000_000, 90_000_000_000),
-    txBytes: upDays * random.between(1_000_000_000, 60_000_000_000),
-    lastMetricsUs: startUs,
+    rxRate: trafficRate(index, { least: 20_000, most: 2_000_000 }),
+    txRate: trafficRate(index + 7, { least: 10_000, most: 1_500_000 }),
+    rxBytes: 0,
+    txBytes: 0,
     nextPid: random.between(800, 30_000),
   };
 }

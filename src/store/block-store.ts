@@ -20,6 +20,9 @@ const STATEMENTS: Readonly<Record<BlockTable, string>> = {
   dead_letters: insertStatement('dead_letters', DEAD_LETTER_COLUMNS),
 };
 
+/** The next round makes up for a ledger row that did not come through. */
+const LEDGER_TIMEOUT_MS = 10_000;
+
 function toLedgerRow(entry: LedgerEntry): object {
   return {
     source: entry.source,
@@ -45,7 +48,9 @@ export function createBlockStore(store: Store): BlockStore {
       );
     },
     async insertLedger(entries: readonly LedgerEntry[]): Promise<void> {
-      await store.insertJson('ledger', entries.map(toLedgerRow));
+      await store.insertJson('ledger', entries.map(toLedgerRow), {
+        signal: AbortSignal.timeout(LEDGER_TIMEOUT_MS),
+      });
     },
   };
 }

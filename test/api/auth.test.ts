@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadApiKeys } from '../../src/api/auth/key-files.ts';
 import { LoginLimiter } from '../../src/api/auth/login-limiter.ts';
+import { Tokens } from '../../src/api/auth/tokens.ts';
 import { createUsers } from '../../src/api/auth/users.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { type ApiFixture, PASSWORD, SERVERS, startApi } from './api-fixture.ts';
@@ -136,6 +137,10 @@ describe.each(SERVERS)('authentication on %s', (kind) => {
       'another issuer': signed(head, { ...claims, iss: 'other' }, privatePem),
       'another audience': signed(head, { ...claims, aud: 'other' }, privatePem),
       'an unknown role': signed(head, { ...claims, role: 'root' }, privatePem),
+      'a role that the user has not': signed(head, { ...claims, role: 'admin' }, privatePem),
+      'an older version': signed(head, { ...claims, ver: 1 }, privatePem),
+      'no version': signed(head, { ...claims, ver: undefined }, privatePem),
+      'a user that is not there': signed(head, { ...claims, sub: 'nobody' }, privatePem),
       'a refresh token': refreshToken,
     };
     const accepted: string[] = [];
@@ -160,6 +165,38 @@ describe.each(SERVERS)('authentication on %s', (kind) => {
     expect((await refresh(second.refresh_token)).status).toBe(401);
     await login('cleo', 'another password');
     expect((await api.post('/auth/login', { username: 'cleo', password: PASSWORD })).status).toBe(401);
+  });
+
+  it('ends access tokens within ten seconds of another password, role or a lock', async () => {
+    const rows = (name: string, version: number, changed: object) =>
+      clickhouse.store.insertJson('users', [{ name, version, password_hash: '', ...changed }]);
+    const grants = JSON.stringify([{ role: 'analyst' }]);
+    const changes: Record<string, (name: string) => Promise<void>> = {
+      password: (name) => api.users.setPassword(name, 'another password', 'test'),
+      role: (name) => rows(name, Date.now() * 1000 + 1e6, { grants }),
+      lock: (name) => rows(name, Date.now() * 1000 + 1e6, { grants, is_disabled: true }),
+    };
+    for (const [name, change] of Object.entries(changes)) {
+      await api.users.add({ name, password: PASSWORD, role: 'viewer' }, 'test');
+      const { access_token: token } = await login(name);
+      expect([name, (await me(token)).status]).toEqual([name, 200]);
+      await change(name);
+      api.clock.nowMs += 10_000;
+      expect([name, (await me(token)).status]).toEqual([name, 401]);
+    }
+    const { access_token: fresh } = await login('password', 'another password');
+    expect((await me(fresh)).status).toBe(200);
+  });
+
+  it('takes tokens that the command line signed for itself, and for nobody else', async () => {
+    const tokens = new Tokens(api.keys.signing);
+    const issue = (username: string): string =>
+      tokens.issue({ username, role: 'admin', version: 0 }).accessToken;
+    expect(await (await me(issue('command-line'))).json()).toEqual({
+      username: 'command-line',
+      role: 'admin',
+    });
+    expect((await me(issue('ann'))).status).toBe(401);
   });
 
   it('ends the session with logout', async () => {

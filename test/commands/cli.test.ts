@@ -53,6 +53,22 @@ describe('command line', () => {
     expect(stdout).not.toMatch(/--(admin|clickhouse|kafka-sasl)-password </);
   });
 
+  test('process --help shows the settings that it uses only, and takes the others', async () => {
+    const { stdout } = await runCli(['process', '--help']);
+    for (const flag of ['--http-host', '--admin-port', '--metrics-token-file', '--kafka-brokers'])
+      expect(stdout).toContain(`${flag} `);
+    for (const flag of ['--http-port', '--http-server', '--tls-cert', '--admin-password', '--max-body-bytes'])
+      expect(stdout).not.toContain(flag);
+    const taken = await runCli(['process', '--http-port', '0']);
+    expect(taken.stderr).toContain('needs KAFKA_BROKERS');
+  });
+
+  test('help says what without --from-beginning is read, and when import fails', async () => {
+    const { stdout } = await runCli(['consume', '--help']);
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain('without --from-beginning only new ones');
+    expect((await runCli(['import', '--help'])).stdout).toContain('when all were rejected');
+  });
+
   test('version prints the version of the package', async () => {
     expect(await runCli(['version'])).toEqual({
       code: 0,
@@ -72,6 +88,7 @@ describe('command line', () => {
     [['produce', '--scenario', 'web-scan', '--kind', 'threat-logs'], 'use --kind logs or mixed'],
     [['produce'], 'No Kafka brokers are given'],
     [['consume', '--count', '0'], '--count must be a whole number'],
+    [['consume', '--brokers', '127.0.0.1:1', '--output', '/nowhere/x'], 'Cannot write "/nowhere/x"'],
     [['import'], "missing required argument 'file'"],
     [['import', '/nowhere/x.log'], 'Cannot read "/nowhere/x.log"'],
     [['user', 'add', 'x', '--role', 'king'], 'Allowed choices are admin'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createCutter, detectFormat } from '../../src/commands/import-format.ts';
+import { createCutter, detectFormat, isDetectable } from '../../src/commands/import-format.ts';
 
 describe('detectFormat', () => {
   test.each([
@@ -14,8 +14,27 @@ describe('detectFormat', () => {
     ['[error] no\n', 'text'],
     ['Jun  1 12:00:00 web-01 sshd[1]: x\n', 'text'],
     ['', 'text'],
+    ['{bad\n{"message":"good1"}\n{"message":"good2"}\n', 'ndjson'],
+    ['{"message":"cut\n{"message":"good"}\n', 'ndjson'],
+    ['{"a":1,\r\n\r\n{"message":"good"}\r\n', 'ndjson'],
+    ['{"a":1}}\n{"message":"good"}\n', 'ndjson'],
+    ['{"a": {\n    "b": "{\\""\n', 'json'],
+    ['{"a": [\n{"b":1},\n{"b":2}]}', 'json'],
   ] as const)('of %j is %s', (beginning, expected) => {
     expect(detectFormat(beginning)).toBe(expected);
+  });
+
+  test.each([
+    ['{"a":1}\n', true],
+    ['text\n', true],
+    ['{bad\n', true],
+    ['[\n', true],
+    ['{"a":1}', false],
+    ['{"a":1,\n', false],
+    ['{"a":1,\n\n{"b"', false],
+    ['{"a":1,\n\n{"b":2}\n', true],
+  ])('%j is enough to tell: %s', (beginning, expected) => {
+    expect(isDetectable(beginning)).toBe(expected);
   });
 });
 
@@ -23,6 +42,8 @@ function cut(format: 'json' | 'ndjson' | 'text', pieces: readonly string[]): str
   const cutter = createCutter(format);
   return [...pieces.flatMap((piece) => cutter.push(piece)), ...cutter.end()];
 }
+
+const UNCLOSED = expect.stringContaining('not closed');
 
 describe('cutter', () => {
   test('cuts lines wherever the pieces end, without their line breaks', () => {
@@ -38,6 +59,19 @@ describe('cutter', () => {
 
   test('makes a record of what is no object, so that it is refused and not lost', () => {
     expect(cut('json', ['[1, {"a":1} oops "x"] {"b":'])).toEqual(['1', '{"a":1}', 'oops', '"x"', '{"b":']);
+  });
+
+  test.each([
+    ['[{"a":1},{"b":2},3', UNCLOSED],
+    ['[{"a":1},{"b":', UNCLOSED],
+    ['[{"a":"]"}]\n', undefined],
+    ['[[{"a":1}],[]]', undefined],
+    ['{"a":[1', undefined],
+  ])('what is missing at the end of %j is told: %s', (text, problem) => {
+    const cutter = createCutter('json');
+    cutter.push(text);
+    cutter.end();
+    expect(cutter.problem).toEqual(problem);
   });
 
   test('gives every value back however the text is cut into pieces', () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -98,9 +98,16 @@ describe('produce and consume', () => {
   });
 
   test('a topic that does not exist and a broker that is not there are one sentence and 1', async () => {
-    const missing = await runCli(['consume', '--topic', uniqueName('none'), '--from-beginning'], { env });
+    const output = join(folder, 'kept.json');
+    writeFileSync(output, 'kept\n');
+    const args = ['consume', '--topic', uniqueName('none'), '--from-beginning', '--output', output];
+    const missing = await runCli(args, { env });
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain('the cluster has none');
+    expect(readFileSync(output, 'utf8')).toBe('kept\n');
+    const empty = await runCli([...args.with(2, await createTopic('empty')), '--json'], { env });
+    expect(empty).toMatchObject({ code: 0, stderr: expect.stringContaining('"records":0') });
+    expect(readFileSync(output, 'utf8')).toBe('');
     const gone = await runCli(['produce', '--count', '1', '--brokers', '127.0.0.1:1']);
     expect(gone.code).toBe(1);
     expect(gone.stderr).toContain('millrace: Cannot connect to Kafka');

@@ -94,6 +94,22 @@ describe('commands on a running program', () => {
     expect(JSON.parse(piped.stdout)).toMatchObject({ accepted: 1, rejected: 0 });
   });
 
+  test('import keeps what follows a broken first line, and fails on an array that is cut short', async () => {
+    const broken = await run(
+      ['import', '-'],
+      '{bad\n{"service":"imp","message":"a"}\n{"service":"imp","message":"b"}\n',
+    );
+    expect(broken.code).toBe(0);
+    expect(JSON.parse(broken.stdout)).toMatchObject({ accepted: 2, rejected: 1, incomplete: [] });
+    const path = fileOf('cut.json', '[{"message":"a"},{"message":"b"},{"mess');
+    const cut = await run(['import', path]);
+    expect(cut.code).toBe(1);
+    expect(JSON.parse(cut.stdout)).toMatchObject({ accepted: 2, rejected: 1, incomplete: [{ file: path }] });
+    const text = await runCli(['import', path, '--data-dir', dataDir]);
+    expect(text.code).toBe(1);
+    expect(text.stderr).toContain(`${path}: the array is not closed`);
+  });
+
   test('line numbers of rejected records count through the chunks of a large file', async () => {
     const line = `{"service":"imp","message":"${'x'.repeat(1000)}"}\n`;
     const path = fileOf('large.ndjson', `${line.repeat(2999)}{"broken\n${line}`);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -36,4 +36,38 @@ describe('commands on a data directory without a running program', () => {
     expect(empty.code).toBe(2);
     expect(empty.stderr).toContain('no password was given');
   });
+
+  test.each([
+    [['user', 'add', 'a b'], 'A user name has 1 to 64'],
+    [['user', 'add', 'berta'], 'A password must have 8 to 256'],
+    [['user', 'passwd', 'anna'], 'A password must have 8 to 256'],
+    [['user', 'passwd', 'anna', '--password-file', '/nowhere/p'], 'Cannot read \\"/nowhere/p\\": ENOENT'],
+  ])('%j with what cannot be is wrong usage', async (args, expected) => {
+    const { code, stderr } = await run(args, 'short\n');
+    expect(code).toBe(2);
+    expect(stderr).toContain(expected);
+  });
+
+  test('a data directory that is not there is refused and not made', async () => {
+    const missing = join(dataDir, 'mistyped');
+    for (const args of [
+      ['user', 'list'],
+      ['user', 'add', 'x'],
+      ['user', 'passwd', 'x'],
+    ]) {
+      const { code, stderr } = await runCli([...args, '--data-dir', missing], { input: 'correct-horse\n' });
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^millrace: There is no data directory "[^\n]+\n$/);
+    }
+    expect(existsSync(missing)).toBe(false);
+  });
+
+  test.each(['/proc/millrace', '/proc/millrace/data'])(
+    'a data directory that cannot be made, %s, is one sentence',
+    async (path) => {
+      const { code, stderr } = await runCli(['migrate', '--data-dir', path]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^millrace: DATA_DIR cannot be used: [^\n]+\n$/);
+    },
+  );
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Chunk, Lane } from '../../src/pipeline/lane.ts';
+import { type Chunk, createChunk, refuseChunk } from '../../src/pipeline/chunk.ts';
+import { Lane } from '../../src/pipeline/lane.ts';
 
 function lane(): Lane {
   return new Lane({ source: 1, partition: 2, name: 'logs', epoch: 3, startOffset: 100 });
@@ -8,13 +9,7 @@ function lane(): Lane {
 function chunk(fromOffset: number, toOffset: number): Chunk {
   const stretch = { memory: new SharedArrayBuffer(0), start: 0, length: 0 };
   return {
-    shared: { stretch, userCount: 1 },
-    fromOffset,
-    toOffset,
-    receivedUs: 0,
-    state: 'queued',
-    deathCount: 0,
-    openBlockCount: 0,
+    ...createChunk({ stretch, fromOffset, toOffset, receivedUs: 0 }),
     outcome: {
       receivedCount: toOffset - fromOffset,
       storedCount: toOffset - fromOffset - 1,
@@ -83,7 +78,8 @@ describe('Lane', () => {
     const whole = chunk(100, 110);
     subject.push(whole);
     subject.push(chunk(110, 120));
-    subject.replace(whole, [chunk(100, 105), chunk(105, 110)]);
+    subject.replace(whole, refuseChunk(whole, { reason: 'insert_refused', detail: 'x' }));
+    expect(whole.shared.userCount).toBe(2);
     expect(subject.chunks.map((each) => each.fromOffset)).toEqual([100, 105, 110]);
     expect(subject.takenOffset).toBe(120);
   });

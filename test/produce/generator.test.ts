@@ -82,6 +82,30 @@ describe('generator', () => {
     expect(last.size).toBe(20);
   });
 
+  test.each([
+    [1, 60],
+    [100, 5],
+  ])('counters go on from run to run, whatever the seeds, at %i events/s', (rate, pauseSeconds) => {
+    const counts = (startUs: number, seed: number): { host: string; rx: number; tx: number; us: number }[] =>
+      take(400, { kind: 'system-metrics', rate, startUs, seed, hosts: 4 }).map((event) => {
+        const { host, timestamp, network } = JSON.parse(event.value);
+        return { host, rx: network.rx_bytes, tx: network.tx_bytes, us: Date.parse(timestamp) * 1000 };
+      });
+    const runUs = (400 / rate + pauseSeconds) * 1e6;
+    const runs = [0, 1, 2].map((run) => counts(START_US + run * runUs, run + 1));
+    for (const [earlier, later] of [runs.slice(0, 2), runs.slice(1)]) {
+      for (const host of ['web-01', 'api-01', 'db-01', 'worker-01']) {
+        const before = earlier!.findLast((count) => count.host === host)!;
+        const after = later!.find((count) => count.host === host)!;
+        const seconds = (after.us - before.us) / 1e6;
+        for (const bytes of [after.rx - before.rx, after.tx - before.tx]) {
+          expect(bytes / seconds).toBeGreaterThan(500);
+          expect(bytes / seconds).toBeLessThan(5_000_000);
+        }
+      }
+    }
+  });
+
   test('event times go on at the rate and never back', () => {
     const times = take(1000, { kind: 'logs', rate: 100 }).map((event) => {
       const [, fraction] = /\.(\d{6})Z/.exec(event.value) ?? [];

@@ -29,15 +29,17 @@ export async function createTopic(name: string, partitions = 1, options: TopicOp
   await admin.connect();
   try {
     const configEntries = Object.entries(options.config ?? {}).map(([key, value]) => ({ name: key, value }));
-    await admin.createTopics({
+    // On a loaded machine the broker may create it and yet answer too late: whether it is there tells below.
+    const created = admin.createTopics({
       topics: [{ topic, numPartitions: partitions, configEntries }],
       waitForLeaders: false,
     });
+    await created.catch(() => undefined);
     // Only the leaders themselves answer this. A request that comes before all of them are ready is sent again as a
     // whole, and what some of them took already is then there twice.
     const areReady = async (): Promise<boolean> =>
       (await admin.fetchTopicOffsets(topic)).length === partitions;
-    await until(() => areReady().catch(() => false), { timeoutMs: 20_000 });
+    await until(() => areReady().catch(() => false), { timeoutMs: 30_000 });
   } finally {
     await admin.disconnect();
   }

@@ -8,6 +8,7 @@ import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { Principal, PublicContext, Route } from '../route.ts';
+import type { CurrentUsers } from './current-users.ts';
 import type { LoginLimiter } from './login-limiter.ts';
 import type { EndedSessions } from './sessions.ts';
 import { type TokenPair, type Tokens, unauthorized } from './tokens.ts';
@@ -18,6 +19,7 @@ export interface AuthPorts {
   readonly tokens: Tokens;
   readonly limiter: LoginLimiter;
   readonly endedSessions: EndedSessions;
+  readonly currentUsers: CurrentUsers;
   readonly telemetry: Telemetry;
 }
 
@@ -26,12 +28,13 @@ const RefreshBody = Type.Object({ refresh_token: Type.String() });
 const BEARER = /^Bearer +([\w~+/.-]+=*)$/i;
 
 /** The subject of the request's token; throws `unauthorized`. */
-export function authenticate(request: HttpRequest, { tokens, endedSessions }: AuthPorts): Principal {
+export async function authenticate(request: HttpRequest, ports: AuthPorts): Promise<Principal> {
   const [, token] = BEARER.exec(request.headers.get('authorization') ?? '') ?? [];
   if (token === undefined) throw unauthorized();
-  const principal = tokens.verifyAccess(token);
-  if (endedSessions.has(principal.sessionId)) throw unauthorized();
-  return principal;
+  const claims = ports.tokens.verifyAccess(token);
+  const isCurrent = await ports.currentUsers.accepts(claims);
+  if (!isCurrent || ports.endedSessions.has(claims.sessionId)) throw unauthorized();
+  return claims;
 }
 
 export function authRoutes(ports: AuthPorts): Route[] {
@@ -70,6 +73,7 @@ async function login({ request, requestId }: PublicContext, ports: AuthPorts): P
     throw new MillraceError('unauthorized', 'User name or password is wrong.');
   }
   limiter.succeeded(username, request.remoteAddress);
+  ports.currentUsers.learn(user);
   return tokenResponse(tokens.issue(toSubject(user)));
 }
 
@@ -80,6 +84,7 @@ async function refresh({ request }: PublicContext, ports: AuthPorts): Promise<Ht
   const user = await ports.users.find(claims.username);
   // A changed password or role is a new version: older refresh tokens end there.
   if (user === undefined || user.isDisabled || user.version !== claims.version) throw unauthorized();
+  ports.currentUsers.learn(user);
   return tokenResponse(ports.tokens.issue(toSubject(user), claims.sessionId));
 }
 

@@ -11,7 +11,11 @@ import type { SigningKey } from './key-files.ts';
 export interface TokenSubject {
   readonly username: string;
   readonly role: Role;
-  /** Version of the user's row: a refresh token dies when the user changes. */
+  /** Version of the user's row: tokens die when the user changes. */
+  readonly version: number;
+}
+
+export interface AccessClaims extends Principal {
   readonly version: number;
 }
 
@@ -29,6 +33,9 @@ export interface TokenPair {
 
 const ACCESS_TOKEN_SECONDS = 15 * 60;
 export const REFRESH_TOKEN_SECONDS = 7 * 24 * 60 * 60;
+
+/** Subject of the tokens that this machine's command line signs for itself; rows of users have higher versions. */
+export const LOCAL_SUBJECT = { username: 'command-line', version: 0 } as const;
 
 const ISSUER = 'millrace';
 const ACCESS_AUDIENCE = 'millrace-api';
@@ -63,19 +70,19 @@ export class Tokens {
   }
 
   issue(subject: TokenSubject, sessionId: string = randomUUID()): TokenPair {
-    const base = { sub: subject.username, sid: sessionId };
+    const base = { sub: subject.username, sid: sessionId, ver: subject.version };
     return {
       accessToken: this.#signAccess({ ...base, jti: randomUUID(), role: subject.role }),
-      refreshToken: this.#signRefresh({ ...base, jti: randomUUID(), ver: subject.version }),
+      refreshToken: this.#signRefresh({ ...base, jti: randomUUID() }),
       expiresInSeconds: ACCESS_TOKEN_SECONDS,
     };
   }
 
   /** Throws `unauthorized`. */
-  verifyAccess(token: string): Principal {
-    const { sub, sid, role } = this.#verify(token, this.#access);
-    if (!isRole(role)) throw unauthorized();
-    return { username: sub, sessionId: sid, role };
+  verifyAccess(token: string): AccessClaims {
+    const { sub, sid, role, ver } = this.#verify(token, this.#access);
+    if (!isRole(role) || typeof ver !== 'number') throw unauthorized();
+    return { username: sub, sessionId: sid, role, version: ver };
   }
 
   /** Throws `unauthorized`. */

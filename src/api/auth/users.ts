@@ -3,7 +3,7 @@
  * Used by the API and by the commands `user add|list|passwd`.
  */
 import { MillraceError, quoteValue } from '../../errors.ts';
-import type { QueryPort } from '../../pipeline/query-port.ts';
+import type { QueryOptions, QueryPort } from '../../pipeline/query-port.ts';
 import { ROLES, type Role } from '../route.ts';
 import { checkPassword, newRandomPassword, PasswordHasher } from './passwords.ts';
 
@@ -25,9 +25,9 @@ interface NewUser {
 export interface Users {
   /** `unprocessable` when the name is taken, or name, password or role are not possible. */
   add(user: NewUser, changedBy: string): Promise<void>;
-  list(): Promise<User[]>;
+  list(options?: QueryOptions): Promise<User[]>;
   find(name: string): Promise<User | undefined>;
-  /** `not_found` without such a user. Ends the refresh tokens of the user. */
+  /** `not_found` without such a user. Ends the tokens of the user, access tokens within about ten seconds. */
   setPassword(name: string, password: string, changedBy: string): Promise<void>;
   /** The user when name and password fit and the user is not disabled. */
   verify(name: string, password: string): Promise<User | undefined>;
@@ -93,8 +93,8 @@ export function createUsers(store: QueryPort): Users {
     await write({ name, password_hash, grants, is_disabled: false }, 0, changedBy);
   }
 
-  async function list(): Promise<User[]> {
-    const rows = await store.query<UserRow>(`${SELECT_USERS} GROUP BY name ORDER BY name`);
+  async function list(options?: QueryOptions): Promise<User[]> {
+    const rows = await store.query<UserRow>(`${SELECT_USERS} GROUP BY name ORDER BY name`, {}, options);
     return rows.map(toUser);
   }
 
@@ -141,13 +141,18 @@ function toUser({ name, version, grants, is_disabled, changed_at }: UserRow): Us
   };
 }
 
-/** The role of the first grant. */
+/** The role of the first grant; what another program wrote there must not keep the other users from being read. */
 function roleOf(grants: string): Role | undefined {
-  const [first] = JSON.parse(grants) as readonly { readonly role?: string }[];
-  return ROLES.find((role) => role === first?.role);
+  try {
+    const [first] = JSON.parse(grants) as readonly { readonly role?: string }[];
+    return ROLES.find((role) => role === first?.role);
+  } catch {
+    return undefined;
+  }
 }
 
-function checkName(name: string): void {
+/** Throws `unprocessable` when nobody can have this name. */
+export function checkName(name: string): void {
   if (NAME.test(name)) return;
   throw new MillraceError(
     'unprocessable',

@@ -25,6 +25,7 @@ export function probeRoutes(ports: HealthPorts): Route[] {
   ];
 }
 
+/** Both count since the start of the program; table `ledger` has every committed stretch of offsets. */
 export function statusRoutes({ status }: HealthPorts): Route[] {
   return [
     {

@@ -5,6 +5,7 @@
 import { isIP, isIPv4 } from 'node:net';
 import { quoteValue } from '../../errors.ts';
 import { LEVEL_NAMES, levelIndexOf, severityOfName } from '../../parse/severity.ts';
+import { NO_LEVEL } from '../no-level.ts';
 import { badRequest } from '../problem.ts';
 import { single } from '../query-params.ts';
 import type { SqlConditions } from '../sql-conditions.ts';
@@ -68,7 +69,7 @@ export function addLogFilter(conditions: SqlConditions, query: URLSearchParams):
 
 function addOther(conditions: SqlConditions, name: string, query: URLSearchParams): void {
   const values = query.getAll(name);
-  if (name === 'level') conditions.add('level IN ?1', ['Array(String)', values.map(storedLevel)]);
+  if (name === 'level') conditions.add('level IN ?1', ['Array(String)', values.flatMap(storedLevels)]);
   else if (name === 'min_level') {
     conditions.add('severity_number >= ?1', ['UInt8', minSeverity(single(query, name) ?? '')]);
   } else if (name === 'source') conditions.add(SOURCE_CONDITION, ['Array(String)', values]);
@@ -79,11 +80,15 @@ function addOther(conditions: SqlConditions, name: string, query: URLSearchParam
   }
 }
 
-/** Levels are stored by their range's name: `err` and `error` are both ERROR. Unknown ones stay as they came. */
-function storedLevel(text: string): string {
+/**
+ * Levels are stored by their range's name: `err` and `error` are both ERROR. Unknown ones stay as they came, and
+ * UNSET stands for none.
+ */
+function storedLevels(text: string): string[] {
+  if (text.toUpperCase() === NO_LEVEL) return ['', text];
   const bytes = Buffer.from(text);
   const index = levelIndexOf(severityOfName(bytes, { start: 0, end: bytes.length }));
-  return index === 0 ? text : Buffer.from(LEVEL_NAMES[index] ?? []).toString();
+  return [index === 0 ? text : Buffer.from(LEVEL_NAMES[index] ?? []).toString()];
 }
 
 function minSeverity(text: string): number {

@@ -4,6 +4,7 @@
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { HttpResponse } from '../http/port.ts';
 import type { Statement } from '../logs/logs-sql.ts';
+import { NO_LEVEL } from '../no-level.ts';
 import { jsonResponse } from '../problem.ts';
 import { selectLimited } from '../query-limits.ts';
 import { checkParams } from '../query-params.ts';
@@ -27,8 +28,6 @@ export interface SummaryPorts {
 const KNOWN: ReadonlySet<string> = new Set([...FILTER_NAMES, 'from', 'to', 'interval']);
 const TOP_HOSTS = 10;
 const TOP_SERVICES = 100;
-/** Stands for the level of events that have none. */
-const NO_LEVEL = 'UNSET';
 
 type Marks = readonly (number | null)[];
 
@@ -129,9 +128,15 @@ function cellOf<P extends Prefix>(row: CellRow<P>, prefix: P) {
 function toCounts(rows: readonly EventsRow[]): EventCounts {
   const of = (dimension: EventsRow['dimension']): EventsRow[] =>
     rows.filter((row) => row.dimension === dimension);
+  const levels = new Map<string, number>();
+  for (const { level, total } of of('level')) {
+    // A program may write the name itself as its level.
+    const name = level === '' ? NO_LEVEL : level;
+    levels.set(name, (levels.get(name) ?? 0) + total);
+  }
   return {
     slots: new Map(of('slot').map(({ slot, total }) => [slot, total])),
-    levels: new Map(of('level').map(({ level, total }) => [level === '' ? NO_LEVEL : level, total])),
+    levels,
     services: of('service')
       .slice(0, TOP_SERVICES)
       .map(({ service, total }) => ({ service, count: total })),

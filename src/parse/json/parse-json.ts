@@ -30,7 +30,7 @@ export class JsonParser {
 
   /**
    * Sets the block's open row from the object that fills `source[range)`. On 'event' the row is to be committed,
-   * on anything else (malformed_json, not_an_object, nested_too_deep) to be rolled back.
+   * on anything else (malformed_json, nested_too_deep) to be rolled back.
    */
   parse(source: Uint8Array, range: ByteRange): ParseOutcome {
     if (this.#fast.scan(source, range)) return 'event';

@@ -39,7 +39,10 @@ export class SlowParser {
     this.#threats = new ThreatReader(block, (text) => this.#bytes(text));
   }
 
-  /** Sets the open row, which must be clear, from the object that fills `source[range)`. */
+  /**
+   * Sets the open row, which must be clear, from the object that fills `source[range)`. Whoever calls has seen its
+   * brace: what starts otherwise is a line of text, not JSON.
+   */
   parse(source: Uint8Array, range: ByteRange): ParseOutcome {
     this.#writer.reset();
     const bytes = Buffer.from(source.subarray(range.start, range.end));
@@ -51,7 +54,7 @@ export class SlowParser {
     }
     if (value.kind !== 'object') {
       this.failureDetail = `expected an object, found ${value.kind}`;
-      return 'not_an_object';
+      return 'malformed_json';
     }
     if (!isUtf8(bytes)) this.#block.textRepaired();
     const leaves = flatten(value.members);

@@ -7,13 +7,13 @@
  * `lastProblem` says meanwhile what is wrong.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, realpath } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, MillraceError, quoteValue } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry.ts';
 import { findOwner } from './data-dir-owner.ts';
+import { makeDataDir } from './make-data-dir.ts';
 import { serverMemoryBytes } from './server-config.ts';
 import {
   KEY_HEADER,
@@ -92,13 +92,8 @@ export class EmbeddedServer {
    * directory cannot be made, `platform_unsupported`, or `store_unavailable` after three failed attempts.
    */
   async start(): Promise<void> {
-    try {
-      await mkdir(this.#dataDir, { recursive: true, mode: 0o700 });
-      // One spelling per directory: the owner is recognised by the path on its command line.
-      this.#dataDir = await realpath(this.#dataDir);
-    } catch (error) {
-      throw new MillraceError('config_invalid', `DATA_DIR cannot be used: ${errorMessage(error)}.`);
-    }
+    // One spelling per directory: the owner is recognised by the path on its command line.
+    this.#dataDir = await makeDataDir(this.#dataDir);
     for (let attempt = 1; ; attempt += 1) {
       await this.#refuseOwnedDirectory();
       try {

@@ -276,9 +276,9 @@ describe('dead letters', () => {
     ["{'a':1}", 'malformed_json'],
     ['{"a":"\\x41"}', 'malformed_json'],
     ['[1,2', 'malformed_json'],
-    ['[1,2]', 'not_an_object'],
-    ['"text"', 'not_an_object'],
-    ['null', 'not_an_object'],
+    ['[1,2]', 'malformed_json'],
+    ['"text"', 'malformed_json'],
+    ['null', 'malformed_json'],
     [`${'{"a":'.repeat(65)}1${'}'.repeat(65)}`, 'nested_too_deep'],
     [`{"a":${'['.repeat(100_000)}`, 'nested_too_deep'],
   ])('%s', (text, outcome) => {
