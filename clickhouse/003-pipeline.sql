@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS lane_claims
 ENGINE = MergeTree
 ORDER BY (source, partition, epoch);
 
+-- A stretch whose row may or may not have been written is written again with what came since: the longer one counts
+-- (read it with FINAL).
 CREATE TABLE IF NOT EXISTS ledger
 (
     source           UInt8,
@@ -40,7 +42,7 @@ CREATE TABLE IF NOT EXISTS ledger
     rules_version    LowCardinality(String) DEFAULT '',
     committed_at     DateTime64(3, 'UTC') DEFAULT now64(3) CODEC(Delta(8), ZSTD(1))
 )
-ENGINE = MergeTree
+ENGINE = ReplacingMergeTree(to_offset)
 PARTITION BY toStartOfMonth(committed_at)
 ORDER BY (source, partition, from_offset)
 TTL toDateTime(committed_at) + INTERVAL 400 DAY

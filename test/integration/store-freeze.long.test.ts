@@ -22,6 +22,8 @@ const SETTLE_MS = 20_000;
 const FLAT_BYTES = 16 * MIB;
 /** Nothing moves: /readyz must say so by then. */
 const MAX_SILENT_READY_MS = 35_000;
+/** The look at the disk is what notices first. */
+const MAX_SILENT_FREEZE_MS = 15_000;
 
 interface Sample {
   readonly atMs: number;
@@ -86,9 +88,9 @@ describe(`ClickHouse stands still for ${FREEZE_MS / 1000} s under load`, () => {
     const account = await producing;
 
     const firstSaid = samples.find(({ problems }) => problems.length > 0);
-    expect(firstSaid?.atMs).toBeLessThan(MAX_SILENT_READY_MS);
+    expect(firstSaid?.atMs).toBeLessThan(MAX_SILENT_FREEZE_MS);
     const reasons = new Set(samples.flatMap(({ problems }) => problems));
-    expect([...reasons].toSorted().join()).toMatch(/^(clickhouse_unavailable|no_progress)(,no_progress)?$/);
+    expect([...reasons].toSorted()).toEqual(['clickhouse_unavailable', 'commit_failed', 'no_progress']);
     // Once the buffers are full nothing may grow any more; the collector may give memory back.
     const late = samples.filter(({ atMs }) => atMs > SETTLE_MS).map(({ residentBytes }) => residentBytes);
     const settled = late[0] ?? 0;
@@ -114,7 +116,11 @@ describe(`ClickHouse stands still for ${FREEZE_MS / 1000} s under load`, () => {
 
     const store = program.openStore();
     await expectChecksum(store, account);
-    await until(async () => (await expectBalancedLedger(store)).received === account.sentCount);
+    // A ledger row that hung in the freeze is given up after 10 s and written again.
+    const isComplete = async (): Promise<boolean> =>
+      (await expectBalancedLedger(store)).received === account.sentCount;
+    await until(() => isComplete().catch(() => false), { timeoutMs: 20_000 });
+    await expectBalancedLedger(store);
     await store.close();
     program.signal('SIGTERM');
     expect(await program.exited).toEqual({ code: 0, signal: null });
@@ -131,7 +137,8 @@ test('a standstill while the group is assigned is told too, and ends by itself',
     // The number of the topic's source is asked of ClickHouse when the group has assigned its partitions.
     clickhouse.freeze();
     await until(() => running.problems().includes('no_progress'), { timeoutMs: MAX_SILENT_READY_MS });
-    expect(running.pipeline.health.problems[0]?.detail).toContain('assignment');
+    const stall = running.pipeline.health.problems.find(({ reason }) => reason === 'no_progress');
+    expect(stall?.detail).toContain('assignment');
     clickhouse.thaw();
     await running.untilReceived(1);
     await until(() => running.problems().length === 0, { timeoutMs: 5000 });

@@ -149,7 +149,7 @@ export async function expectBalancedLedger(store: Store): Promise<LedgerSum> {
     `SELECT source, partition, sum(received) AS all, sum(stored) AS ok, sum(already_present) AS there,
        sum(arraySum(mapValues(filtered))) AS gone, sum(arraySum(mapValues(dead_lettered))) AS dead,
        max(to_offset) - min(from_offset) AS span, sum(to_offset - from_offset) AS covered
-     FROM ledger GROUP BY source, partition`,
+     FROM ledger FINAL GROUP BY source, partition`,
   );
   const rows = await store.query<{ source: number; partition: number; rows: number }>(
     'SELECT source, partition, count() AS rows FROM logs GROUP BY source, partition',
