@@ -27,9 +27,9 @@ export interface KafkaSourceOptions extends KafkaConnection {
   /** Default 4 MiB. */
   readonly maxBytesPerPartition?: number;
   /**
-   * Bytes of one round of fetches over all brokers; default 16 MiB. kafkajs holds a response about twice (its
-   * chunks and their joined copy) beside the pipeline's own budget, so this keeps the fetch side near 32 MiB of
-   * the 400 MB that the program may have, and is still enough for 100 rounds of 16 MiB a second.
+   * Bytes of one round of fetches over all brokers; default 8 MiB. kafkajs holds a response about twice (its
+   * chunks and their joined copy) beside the pipeline's own budget, so this keeps the fetch side near 16 MiB of
+   * the 400 MB that the program may have, and is still enough for 100 rounds of 8 MiB a second.
    */
   readonly maxBytes?: number;
   /** Default 64 KiB. */
@@ -46,7 +46,7 @@ export interface KafkaSourceOptions extends KafkaConnection {
 const DEFAULTS = {
   fromBeginning: true,
   maxBytesPerPartition: 4 << 20,
-  maxBytes: 16 << 20,
+  maxBytes: 8 << 20,
   minBytes: 64 << 10,
   maxWaitMs: 250,
   sessionTimeoutMs: 45_000,
