@@ -11,7 +11,7 @@ import { expectBalancedLedger, expectRollups } from '../support/stored.ts';
 import { until } from '../support/until.ts';
 
 const EVENT_COUNT = 1_000_000;
-const MAX_RESIDENT_BYTES = 400 * 1024 * 1024;
+const MAX_RESIDENT_BYTES = 400_000_000;
 
 describe(`${EVENT_COUNT} mixed events from produce over 6 partitions`, () => {
   let broker: TestBroker;

@@ -15,7 +15,7 @@ import { until } from '../support/until.ts';
 const MIB = 1024 * 1024;
 const FREEZE_MS = 60_000;
 const LOAD_PER_SECOND = 8000;
-const MAX_RESIDENT_BYTES = 400 * MIB;
+const MAX_RESIDENT_BYTES = 400_000_000;
 /** By then the buffers are full. */
 const SETTLE_MS = 20_000;
 /** What the memory may grow after that. */
