@@ -164,9 +164,8 @@ export class Coordinator {
 
   #parsed(lane: Lane, chunk: Chunk, result: ParseResult): void {
     if (lane.isClosed) return this.#release(chunk);
-    const { reachedOffset } = result;
-    if (reachedOffset < chunk.toOffset) {
-      const [done, rest] = splitChunk(chunk, reachedOffset);
+    if (result.reachedOffset < chunk.toOffset) {
+      const [done, rest] = splitChunk(chunk, result.reachedOffset);
       lane.replace(chunk, [done, rest]);
       this.#requeue(lane, [rest]);
       return this.#keep(lane, done, result);
@@ -199,13 +198,12 @@ export class Coordinator {
       fromOffset: chunk.fromOffset,
       error: errorMessage(error),
     });
-    const detail = errorMessage(error);
     if (!chunk.isSuspect) {
       // Another chunk may have ended the worker: alone it will show.
       chunk.isSuspect = true;
       this.#requeue(lane, [chunk]);
     } else if (chunk.refusal === undefined) {
-      this.#refuse(lane, chunk, { reason: 'poison_record', detail });
+      this.#refuse(lane, chunk, { reason: 'poison_record', detail: errorMessage(error) });
     } else {
       this.#refuse(lane, chunk, { ...chunk.refusal, isUndecoded: true });
     }
@@ -256,6 +254,8 @@ export class Coordinator {
       onRefused: (error: Error) => {
         if (lane.isClosed || chunk.state !== 'writing') return;
         if (chunk.refusal !== undefined) return this.#retryLater(lane, chunk);
+        // Voids its other blocks that were not sent yet: the halves bring their rows again.
+        chunk.state = 'queued';
         this.#refuse(lane, chunk, { reason: 'insert_refused', detail: error.message });
       },
     };
@@ -266,8 +266,9 @@ export class Coordinator {
     for (const done of lane.takeStored()) {
       lane.lastProgressMs = this.#ports.clock.now();
       this.#release(done);
-      if (done.outcome !== undefined) this.#count(done.outcome);
-      if (done.outcome !== undefined) done.onStored?.(done.outcome, done.toOffset);
+      if (done.outcome === undefined) continue;
+      this.#count(done.outcome);
+      done.onStored?.(done.outcome, done.toOffset);
     }
     if (lane.isRetired && lane.chunks.length === 0) this.closeLane(lane);
     this.#dispatch();
@@ -279,9 +280,8 @@ export class Coordinator {
     this.totals.storedCount += outcome.storedCount;
     telemetry.emit('records_received', {}, outcome.receivedCount);
     telemetry.emit('records_stored', {}, outcome.storedCount);
-    for (const [reason, count] of Object.entries(outcome.filtered)) {
+    for (const [reason, count] of Object.entries(outcome.filtered))
       telemetry.emit('records_filtered', { reason }, count);
-    }
     for (const [reason, count] of Object.entries(outcome.deadLettered)) {
       this.totals.deadLetteredCount += count;
       telemetry.emit('records_dead_lettered', { reason }, count);
