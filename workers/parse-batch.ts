@@ -4,6 +4,7 @@
 import { workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { frameBodies } from '../src/collect/framing.ts';
+import { failpointSync, shareFailpoints } from '../src/failpoints.ts';
 import { BatchParser } from '../src/pipeline/batch-parser.ts';
 import type {
   FrameResult,
@@ -13,11 +14,14 @@ import type {
   ParseWorkerData,
 } from '../src/pipeline/parse-protocol.ts';
 
-const parser = new BatchParser(workerData as ParseWorkerData);
+const data = workerData as ParseWorkerData;
+shareFailpoints(data.failpoints);
+const parser = new BatchParser(data);
 
 export default function run(task: ParseTask | FrameTask): ParseResult | FrameResult {
   switch (task.kind) {
     case 'parse':
+      failpointSync('worker');
       return moved(parser.parse(task), blocksOf);
     case 'frame':
       return moved(frameBodies(task), (result) => [result.batches]);

@@ -7,6 +7,7 @@ import { createProbeServer } from '../api/probe-server.ts';
 import { createKafkaSource } from '../bus/kafka-source.ts';
 import type { Config } from '../config.ts';
 import { MillraceError } from '../errors.ts';
+import { armFailpoints } from '../failpoints.ts';
 import { readPackageVersion } from '../package-info.ts';
 import type { ApiSettings } from '../pipeline/api-protocol.ts';
 import { ApiThread } from '../pipeline/api-thread.ts';
@@ -74,6 +75,7 @@ export class Service {
 
   /** Opens everything; what was opened is closed again when a part cannot be. Resolves with the API's port. */
   async start(): Promise<number> {
+    armFailpoints(this.#config.failpoints, { isProduction: process.env['NODE_ENV'] === 'production' });
     try {
       const opened = await openStore(storeOptions(this.#config, this.#telemetry));
       this.#opened = opened;

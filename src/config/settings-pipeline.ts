@@ -2,11 +2,15 @@
  * The settings of what happens to the data: pipeline, collectors, detection.
  */
 import { availableParallelism } from 'node:os';
-import { choice, file, list, number, port } from './setting.ts';
+import { choice, file, list, number, port, text } from './setting.ts';
 
 const MIB = 1_048_576;
 
 export const PIPELINE_SETTINGS = [
+  text('FAILPOINTS', 'failpoints', {
+    group: 'pipeline',
+    help: 'for tests only: places where the program fails on purpose (src/failpoints.ts); refused with NODE_ENV=production',
+  }),
   number('WORKERS', 'workers', {
     group: 'pipeline',
     default: Math.max(1, availableParallelism() - 1),

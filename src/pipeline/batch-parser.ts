@@ -5,6 +5,7 @@
 import { DeadLetterBlock } from '../encode/dead-letter-block.ts';
 import { EventBlock } from '../encode/event-block.ts';
 import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
+import { failpointSync, isFailpointArmed, POISON_MARK } from '../failpoints.ts';
 import type { BatchFault } from '../parse/batch-fault.ts';
 import { JsonParser } from '../parse/json/parse-json.ts';
 import type { ParseOutcome } from '../parse/parse-outcome.ts';
@@ -34,6 +35,7 @@ interface Letter {
 /** One per worker; keeps its memory from task to task and nothing else. */
 export class BatchParser {
   readonly #options: ParseWorkerData;
+  readonly #isPoisonArmed = isFailpointArmed('poison');
   readonly #reader: RecordBatchReader;
   readonly #block = new EventBlock();
   readonly #json = new JsonParser(this.#block);
@@ -96,6 +98,7 @@ export class BatchParser {
 
   #record(task: ParseTask): void {
     const reader = this.#reader;
+    if (this.#isPoisonArmed) this.#checkPoison(task);
     const { offset, timestampMs } = reader;
     const recordTimeUs = timestampMs < 0 ? task.receivedUs : timestampMs * 1000;
     if (task.refusal !== undefined) {
@@ -138,6 +141,14 @@ export class BatchParser {
     const outcome = this.#json.parse(bytes, range);
     if (outcome === 'event') extractSecurityOf(this.#block);
     return outcome;
+  }
+
+  /** A record that was refused already is only copied, which is safe. */
+  #checkPoison(task: ParseTask): void {
+    const { bytes, valueStart, valueEnd } = this.#reader;
+    if (task.refusal !== undefined) return;
+    const value = Buffer.from(bytes.buffer, bytes.byteOffset + valueStart, valueEnd - valueStart);
+    if (value.includes(POISON_MARK)) failpointSync('poison');
   }
 
   /** The current record as a dead letter. */

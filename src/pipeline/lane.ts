@@ -123,6 +123,7 @@ export class Lane {
       receivedCount: this.#uncommitted.receivedCount,
       storedCount: this.#uncommitted.storedCount,
       alreadyPresentCount: 0,
+      lostUpstreamCount: 0,
       filtered: { ...this.#uncommitted.filtered },
       deadLettered: { ...this.#uncommitted.deadLettered },
     };

@@ -3,6 +3,7 @@
  */
 import { Piscina } from 'piscina';
 import { MillraceError, toMillraceError } from '../errors.ts';
+import { armedFailpoints } from '../failpoints.ts';
 import { workerFile } from '../worker-file.ts';
 import type { FrameResult, FrameTask, ParseResult, ParseTask, ParseWorkerData } from './parse-protocol.ts';
 
@@ -69,7 +70,7 @@ function createPool(workerCount: number, workerData: ParseWorkerData): Piscina {
   const pool = new Piscina({
     filename: url.href,
     execArgv,
-    workerData,
+    workerData: { ...workerData, failpoints: armedFailpoints() },
     minThreads: workerCount,
     maxThreads: workerCount,
     concurrentTasksPerWorker: TASKS_PER_WORKER,

@@ -3,7 +3,9 @@
  * The record batches stay where the arena put them: worker and coordinator share that memory, so a batch
  * survives the worker that died on it. Blocks come back as moved ArrayBuffers.
  */
+
 import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
+import type { ArmedFailpoints } from '../failpoints.ts';
 
 /** What every parse worker is told once, at start (Piscina `workerData`). */
 export interface ParseWorkerData {
@@ -11,6 +13,8 @@ export interface ParseWorkerData {
   /** A compressed batch that holds more is a dead letter. */
   readonly maxBatchBytes: number;
   readonly defaultRetentionDays: number;
+  /** Filled in by the pool. */
+  readonly failpoints?: ArmedFailpoints | undefined;
 }
 
 /** Work for one lane: Kafka RecordBatches v2, concatenated, undecoded. */

@@ -74,16 +74,63 @@ export interface LedgerEntry {
   readonly receivedCount: number;
   readonly storedCount: number;
   readonly alreadyPresentCount: number;
+  /** Offsets that Kafka had deleted before they were read; not part of `receivedCount`. */
+  readonly lostUpstreamCount: number;
   readonly filtered: Readonly<Record<string, number>>;
   readonly deadLettered: Readonly<Record<string, number>>;
 }
 
 export type BlockTable = 'logs' | 'dead_letters';
 
+/** A lane as ClickHouse knows it. */
+export interface LaneKey {
+  readonly source: number;
+  readonly partition: number;
+}
+
+/** The right to write rows of a lane: the token of its claim. Every insert states it, and is refused when it is revoked. */
+export interface LaneToken extends LaneKey {
+  readonly epoch: number;
+}
+
+export interface ClaimRequest extends LaneKey {
+  /** Read what is present from here on; absent: from the end of the ledger on. */
+  readonly fromOffset?: number;
+  /** The token held now. Somebody else's claim since then makes the request fail with `lane_closed`. */
+  readonly heldEpoch?: number;
+}
+
+/** Rows by ascending offset: offsets, and their record times in microseconds, place by place. */
+export interface PresentRows {
+  readonly offsets: Float64Array;
+  readonly times: Float64Array;
+}
+
+/** What was found when a lane was taken over. Nobody else can write rows of it any more. */
+export interface LaneStanding extends LaneToken {
+  /** End of the last stretch that the ledger holds (exclusive); absent: it holds none. */
+  readonly ledgerOffset?: number;
+  /** What is stored at or past the offset that was read back from. */
+  readonly present: Readonly<Record<BlockTable, PresentRows>>;
+}
+
+export interface LaneOwnership {
+  /**
+   * Takes the lanes: new tokens, all others revoked, none of their inserts running any more, rollups of the touched
+   * minutes computed anew. Standings are in the order of the requests. A lane whose `heldEpoch` somebody else has
+   * revoked has no standing (undefined); any other failure rejects the whole, and it may be tried again.
+   */
+  claim(requests: readonly ClaimRequest[]): Promise<readonly (LaneStanding | undefined)[]>;
+}
+
 /** Where blocks go. Errors are MillraceErrors: `isRetryable` decides between waiting and bisecting. */
 export interface BlockStore {
-  /** One INSERT of all blocks; resolves when ClickHouse acknowledged it. */
-  insertBlocks(table: BlockTable, blocks: readonly Block[]): Promise<void>;
+  /**
+   * One INSERT of all blocks; resolves when ClickHouse acknowledged it. `tokens` holds those of all lanes of the
+   * blocks; a revoked one makes the whole insert fail with `lane_closed`. After any failure it is unknown what was stored.
+   */
+  insertBlocks(table: BlockTable, blocks: readonly Block[], tokens: readonly LaneToken[]): Promise<void>;
+  /** Guarded by the epochs of the entries in the same way. */
   insertLedger(entries: readonly LedgerEntry[]): Promise<void>;
 }
 

@@ -249,6 +249,7 @@ async function attemptInsert(
     await store.insertBlocks(
       table,
       requests.map((request) => request.block),
+      [],
     );
     return undefined;
   } catch (error) {

@@ -41,7 +41,7 @@ test('the store takes blocks of logs and of dead letters, and the ledger', async
     { name: 'host', type: 'LowCardinality(String)', data: lowCardinality(['web-1', 'web-2']) },
     { name: 'message', type: 'String', data: strings(['one', 'two']) },
   ]);
-  await blocks.insertBlocks('logs', [{ bytes: logs, rowCount: 2, partitionKeys: [] }]);
+  await blocks.insertBlocks('logs', [{ bytes: logs, rowCount: 2, partitionKeys: [] }], []);
   const rows = await store.selectArrays(
     'SELECT offset, host, service, message, toString(source_ip), cpu_usage FROM logs ORDER BY offset',
   );
@@ -59,7 +59,7 @@ test('the store takes blocks of logs and of dead letters, and the ledger', async
     { name: 'detail', type: 'String', data: strings(['at byte 3']) },
     { name: 'payload', type: 'String', data: Uint8Array.from([4, 0xff, 0, 0x7b, 0xfe]) },
   ]);
-  await blocks.insertBlocks('dead_letters', [{ bytes: letter, rowCount: 1, partitionKeys: [] }]);
+  await blocks.insertBlocks('dead_letters', [{ bytes: letter, rowCount: 1, partitionKeys: [] }], []);
   expect(await store.query('SELECT reason, hex(payload) AS payload FROM dead_letters')).toEqual([
     { reason: 'malformed_json', payload: 'FF007BFE' },
   ]);
@@ -74,6 +74,7 @@ test('the store takes blocks of logs and of dead letters, and the ledger', async
       receivedCount: 10,
       storedCount: 7,
       alreadyPresentCount: 0,
+      lostUpstreamCount: 0,
       filtered: { blank: 2 },
       deadLettered: { malformed_json: 1 },
     },
