@@ -4,7 +4,7 @@ import { createStore, type Store } from '../../../src/store/clickhouse-client.ts
 import { startClickHouse, type TestClickHouse } from '../../support/clickhouse.ts';
 import { until } from '../../support/until.ts';
 import { FAKE_ANSWERS, type FakeAnswer } from './fake-answers.ts';
-import { type StoreFault, type StoreProxy, seededFaults, startStoreProxy } from './store-proxy.ts';
+import { type StoreProxy, seededFaults, startStoreProxy } from './store-proxy.ts';
 
 const ROWS = 1000;
 
@@ -46,10 +46,6 @@ async function storedCount(): Promise<number> {
   return row?.count ?? 0;
 }
 
-function strikeFirst(fault: StoreFault): void {
-  proxy.strike(({ table, number }) => (table === 't' && number === 1 ? fault : undefined));
-}
-
 const TOLD: Readonly<Record<FakeAnswer, { code: string; text: string }>> = {
   status_500: { code: 'store_unavailable', text: 'Internal Server Error' },
   too_many_parts: { code: 'store_overloaded', text: 'code 252' },
@@ -71,7 +67,7 @@ describe('an answer that is not ClickHouse’s', () => {
     { answer, isStored: true },
   ]);
   test.each(cases)('$answer, rows stored: $isStored', async ({ answer, isStored }) => {
-    strikeFirst({ kind: 'answer', answer, isStored });
+    proxy.strikeNext('t', { kind: 'answer', answer, isStored });
     const told = await insert();
     expect(told?.code).toBe(TOLD[answer].code);
     expect(told?.message).toContain(TOLD[answer].text);
@@ -86,20 +82,20 @@ describe('an answer that is not ClickHouse’s', () => {
 
 describe('a connection that is cut', () => {
   test('in the middle of the request: nothing is stored', async () => {
-    strikeFirst({ kind: 'cut', at: 'request' });
+    proxy.strikeNext('t', { kind: 'cut', at: 'request' });
     expect((await insert())?.code).toBe('store_unavailable');
     expect(await storedCount()).toBe(0);
     expect(await insert()).toBeUndefined();
   });
 
   test('before the answer: the rows are stored', async () => {
-    strikeFirst({ kind: 'cut', at: 'answer' });
+    proxy.strikeNext('t', { kind: 'cut', at: 'answer' });
     expect((await insert())?.code).toBe('store_unavailable');
     expect(await storedCount()).toBe(ROWS);
   });
 
   test('cutAll: what is under way fails', async () => {
-    strikeFirst({ kind: 'hold' });
+    proxy.strikeNext('t', { kind: 'hold' });
     const inserting = insert();
     await until(() => proxy.struck.length === 1);
     proxy.cutAll();
@@ -108,7 +104,7 @@ describe('a connection that is cut', () => {
 });
 
 test('an answer that is held: the rows are stored, and the client hears of it only when told', async () => {
-  strikeFirst({ kind: 'hold' });
+  proxy.strikeNext('t', { kind: 'hold' });
   let isAnswered = false;
   const inserting = insert().finally(() => {
     isAnswered = true;
@@ -119,6 +115,18 @@ test('an answer that is held: the rows are stored, and the client hears of it on
   expect(isAnswered).toBe(false);
   proxy.release();
   expect(await inserting).toBeUndefined();
+});
+
+test('a request that is stalled: ClickHouse gets the rest of it when its sender is gone', async () => {
+  proxy.strikeNext('t', { kind: 'stall' });
+  const inserting = insert();
+  await until(() => proxy.struck.length === 1);
+  await store.close();
+  expect((await inserting)?.code).toBe('store_unavailable');
+  expect(await storedCount()).toBe(0);
+  proxy.release();
+  await until(() => proxy.struck[0]?.status === 200);
+  expect(await storedCount()).toBe(ROWS);
 });
 
 test('seeded faults: the same seed strikes the same inserts, in about the share that was asked for', () => {

@@ -18,7 +18,9 @@ export type StoreFault =
   /** Cut in the middle of the request's body, or when ClickHouse has answered. */
   | { readonly kind: 'cut'; readonly at: 'request' | 'answer' }
   /** Forwarded; the answer waits in the proxy until `release` or `stop`. */
-  | { readonly kind: 'hold' };
+  | { readonly kind: 'hold' }
+  /** The second half of the body waits in the proxy, and goes on at `release` even when its sender is long dead. */
+  | { readonly kind: 'stall' };
 
 /** One INSERT on its way. */
 export interface SeenInsert {
@@ -29,8 +31,8 @@ export interface SeenInsert {
 
 export interface StruckInsert extends SeenInsert {
   readonly fault: StoreFault;
-  /** Status of ClickHouse's answer; 0: it never saw the whole request. */
-  readonly status: number;
+  /** Status of ClickHouse's answer; 0: it has not seen the whole request. */
+  status: number;
 }
 
 export type ChooseFault = (insert: SeenInsert) => StoreFault | undefined;
@@ -75,12 +77,21 @@ export class StoreProxy {
     this.#choose = choose;
   }
 
-  /** From now on everything passes; answers that are held stay held. */
+  /** The next INSERT into that table meets the fault. */
+  strikeNext(table: string, fault: StoreFault): void {
+    this.strike((insert) => {
+      if (insert.table !== table) return undefined;
+      this.pass();
+      return fault;
+    });
+  }
+
+  /** From now on everything passes; what is held stays held. */
   pass(): void {
     this.#choose = PASS;
   }
 
-  /** Passes on the answers that are held. */
+  /** Passes on what is held. */
   release(): void {
     for (const goOn of this.#held) goOn();
     this.#held.clear();
@@ -112,16 +123,37 @@ export class StoreProxy {
 
   async #strike(exchange: Exchange & SeenInsert & { readonly fault: StoreFault }): Promise<void> {
     const { answer, table, number, fault } = exchange;
+    if (fault.kind === 'stall') return await this.#stall(exchange);
     const stored = await this.#reach(exchange, fault);
     this.struck.push({ table, number, fault, status: stored?.status ?? 0 });
     if (fault.kind === 'cut') return void answer.destroy();
     if (fault.kind === 'answer') return void answer.socket?.end(fakeAnswer(fault.answer));
-    await new Promise<void>((resolve) => this.#held.add(resolve));
+    await this.#untilReleased();
     answer.writeHead(stored?.status ?? 502, stored?.headers).end(stored?.body);
   }
 
+  async #stall(exchange: Exchange & SeenInsert & { readonly fault: StoreFault }): Promise<void> {
+    const { incoming, answer, target, body, table, number, fault } = exchange;
+    const all = body ?? (await buffer(incoming));
+    const outgoing = this.#open(incoming, target);
+    const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
+    outgoing.write(all.subarray(0, all.length >> 1));
+    const struck: StruckInsert = { table, number, fault, status: 0 };
+    this.struck.push(struck);
+    // ClickHouse may have lost patience by then.
+    await Promise.race([this.#untilReleased(), answered]);
+    outgoing.end(all.subarray(all.length >> 1));
+    const [from] = await answered;
+    struck.status = from.statusCode ?? 0;
+    pass(from, answer);
+  }
+
+  async #untilReleased(): Promise<void> {
+    await new Promise<void>((resolve) => this.#held.add(resolve));
+  }
+
   /** What of the request the fault lets reach ClickHouse; undefined: not the whole of it. */
-  async #reach(exchange: Exchange, fault: StoreFault) {
+  async #reach(exchange: Exchange, fault: Exclude<StoreFault, { kind: 'stall' }>) {
     const { incoming, body } = exchange;
     const isWhole =
       fault.kind === 'hold' || (fault.kind === 'answer' ? fault.isStored : fault.at === 'answer');
