@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createStore } from '../../../src/store/clickhouse-client.ts';
 import { EmbeddedServer } from '../../../src/store/embedded/embedded-server.ts';
 import { RecordingTelemetry } from '../../support/clickhouse.ts';
-import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
+import { mountSmallDisk, type SmallDisk, smallDiskProblem } from './small-disk.ts';
 
 const MIB = 1024 * 1024;
 const SIZE_BYTES = 48 * MIB;
@@ -12,8 +12,9 @@ const SIZE_BYTES = 48 * MIB;
 let disk: SmallDisk | undefined;
 let server: EmbeddedServer | undefined;
 beforeEach(async (context) => {
+  const problem = await smallDiskProblem();
+  if (problem !== '') context.skip(problem);
   disk = await mountSmallDisk(SIZE_BYTES);
-  if (disk === undefined) context.skip('A tmpfs cannot be mounted here: neither root nor sudo.');
 });
 afterEach(async () => {
   await server?.stop();

@@ -60,14 +60,25 @@ async function asRoot(command: string, ...args: readonly string[]): Promise<void
   else await run('sudo', ['-n', command, ...args]);
 }
 
-/** Undefined: this machine does not let us mount one. */
-export async function mountSmallDisk(sizeBytes: number): Promise<SmallDisk | undefined> {
+/** Empty: this machine lets us mount one; otherwise why not. */
+export async function smallDiskProblem(): Promise<string> {
+  try {
+    const disk = await mountSmallDisk(MIB);
+    await disk.unmount();
+    return '';
+  } catch (error) {
+    return `a tmpfs cannot be mounted here, which takes root or sudo: ${String(error)}`;
+  }
+}
+
+/** Mounts it on a new directory. */
+export async function mountSmallDisk(sizeBytes: number): Promise<SmallDisk> {
   const path = await mkdtemp(join(tmpdir(), 'millrace-disk-'));
   try {
     await asRoot('mount', '-t', 'tmpfs', '-o', `size=${sizeBytes},mode=0777`, 'millrace-test', path);
-  } catch {
+  } catch (error) {
     await rm(path, { recursive: true });
-    return undefined;
+    throw error;
   }
   return new SmallDisk(path);
 }

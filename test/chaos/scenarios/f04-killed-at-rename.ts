@@ -39,7 +39,9 @@ async function crash(chaos: Chaos, member: Member, place: Place): Promise<void> 
   });
   const armedAt = Date.now();
   const { part } = await armed.struck;
-  chaos.fault(`killed ${place.at} the rename of ${place.by === 'insert' ? '' : 'merged '}${place.table} ${part}`);
+  chaos.fault(
+    `killed ${place.at} the rename of ${place.by === 'insert' ? '' : 'merged '}${place.table} ${part}`,
+  );
   await chaos.firstInsert(member, RESTART_MS);
   chaos.expect(
     member.saidSince(armedAt, 'clickhouse_unavailable'),
@@ -66,9 +68,8 @@ export const killedAtRename: Scenario = {
   id: 'F4',
   title: 'ClickHouse killed exactly at the rename of a part',
   sabotages: ['skip_recomputation', 'skip_read_back'],
+  obstacle: straceProblem,
   async run(chaos) {
-    const problem = await straceProblem();
-    if (problem !== '') throw new Error(problem);
     const member = await chaos.startProgram();
     const load = await chaos.startLoad({ rate: RATE });
     await chaos.firstInsert(member);

@@ -20,9 +20,16 @@ export const clickhouseFrozen: Scenario = {
     process.kill(pid, 'SIGSTOP');
     chaos.fault('SIGSTOP of ClickHouse');
     const hasSaid = (): boolean => member.saidSince(frozenAt, 'clickhouse_unavailable');
-    await chaos.eventually(hasSaid, '/readyz says clickhouse_unavailable while ClickHouse stands still', NOTICED_MS);
+    await chaos.eventually(
+      hasSaid,
+      '/readyz says clickhouse_unavailable while ClickHouse stands still',
+      NOTICED_MS,
+    );
     await delay(Math.max(0, frozenAt + chaos.pick(10_000, 60_000) - Date.now()));
-    chaos.expect(member.state !== 'ready', `/readyz said ready while ClickHouse stood still: ${member.state}`);
+    chaos.expect(
+      member.state !== 'ready',
+      `/readyz said ready while ClickHouse stood still: ${member.state}`,
+    );
     if (chaos.scale === 'long') {
       chaos.expect(member.saidSince(frozenAt, 'no_progress'), '/readyz did not say no_progress within 60 s');
     }

@@ -46,7 +46,9 @@ export const fakeAnswers: Scenario = {
     await load.stop();
     await chaos.eventually(() => member.state === 'ready', 'the program is ready again');
     for (const isStored of [true, false]) {
-      const struck = proxy.struck.filter(({ fault }) => fault.kind === 'answer' && fault.isStored === isStored);
+      const struck = proxy.struck.filter(
+        ({ fault }) => fault.kind === 'answer' && fault.isStored === isStored,
+      );
       chaos.figure(isStored ? 'stored_but_denied' : 'denied', struck.length);
       chaos.expect(struck.length > 0, 'no insert met a fault');
     }

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Chaos } from '../chaos.ts';
-import { mountSmallDisk, type SmallDisk } from '../faults/small-disk.ts';
+import { mountSmallDisk, type SmallDisk, smallDiskProblem } from '../faults/small-disk.ts';
 import type { Member } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -15,8 +15,11 @@ const MIN_FREE_MB = 64;
 /** The guard looks every 5 s. */
 const NOTICED_MS = 12_000;
 
-async function startOnSmallDisk(chaos: Chaos, minFreeMb: number): Promise<{ member: Member; disk: SmallDisk }> {
-  const disk = await mountSmallDisk(await chaos.path('disk'), DISK_BYTES);
+async function startOnSmallDisk(
+  chaos: Chaos,
+  minFreeMb: number,
+): Promise<{ member: Member; disk: SmallDisk }> {
+  const disk = await mountSmallDisk(DISK_BYTES);
   chaos.atEnd(() => disk.unmount());
   const member = await chaos.startProgram({
     dataDir: `${disk.path}/data`,
@@ -51,8 +54,9 @@ async function finish(chaos: Chaos, member: Member): Promise<void> {
 }
 
 export const diskLow: Scenario = {
-  id: 'F13a',
+  id: 'F13A',
   title: 'the disk is nearly full and the guard holds the inserts, then it is freed',
+  obstacle: smallDiskProblem,
   async run(chaos) {
     const program = await startOnSmallDisk(chaos, MIN_FREE_MB);
     const load = await chaos.startLoad({ rate: RATE });
@@ -67,8 +71,9 @@ export const diskLow: Scenario = {
 };
 
 export const diskFull: Scenario = {
-  id: 'F13b',
+  id: 'F13B',
   title: 'ClickHouse runs out of room, then the disk is freed',
+  obstacle: smallDiskProblem,
   async run(chaos) {
     const program = await startOnSmallDisk(chaos, 0);
     const load = await chaos.startLoad({ rate: RATE });
