@@ -4,14 +4,15 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
+import type { Store } from '../../../src/store/clickhouse-client.ts';
 import type { Chaos } from '../chaos.ts';
 import { type ProxiedProgram, startProxiedProgram } from '../faults/proxied-program.ts';
 import type { Scenario } from '../scenario.ts';
 
 const RATE = 4000;
 const STRUCK_MS = 30_000;
-/** What still travels arrives when the next program has been at work for a while, or is waiting for it. */
-const LATE_MS = 5000;
+/** The group waits for the session of the dead member to end. */
+const CLAIMED_MS = 60_000;
 const GUARD_REFUSES = 500;
 /** The program notices by itself, without an answer, that nothing moves. */
 const NO_PROGRESS_MS = 40_000;
@@ -27,6 +28,11 @@ async function strike(
   proxy.strikeNext(table, { kind });
   await until(() => proxy.struck.length > before, { timeoutMs: STRUCK_MS, seen: () => proxy.struck });
   return () => proxy.struck[before]?.status ?? 0;
+}
+
+async function revocationCount(store: Store): Promise<number> {
+  const [row] = await store.query<{ count: number }>('SELECT count() AS count FROM lane_revocations');
+  return row?.count ?? 0;
 }
 
 const killWhileHeld: Round = async (chaos, program) => {
@@ -51,9 +57,12 @@ const killWhileStalled: Round = async (chaos, program) => {
   const status = await strike(program, 'logs', 'stall');
   chaos.fault('second half of an insert held, kill -9, the half arrives after the next start');
   await member.kill();
+  const before = await revocationCount(store);
   const insert = chaos.firstInsert(store);
   await member.start();
-  await Promise.race([insert, delay(LATE_MS)]);
+  // Only from then on is it too late for the dead program's insert.
+  await until(async () => (await revocationCount(store)) > before, { timeoutMs: CLAIMED_MS });
+  await delay(chaos.random.between(0, 1000));
   proxy.release();
   await until(() => status() > 0, { timeoutMs: STRUCK_MS });
   chaos.expect(status() === GUARD_REFUSES, `the dead program's insert was answered with ${status()}`);
