@@ -63,7 +63,9 @@ export class MemberNotes {
   async collectDead(groupId: string): Promise<void> {
     try {
       const names = await readdir(this.#directory);
-      const dead = await Promise.all(names.map((name) => this.#takeDead(join(this.#directory, name), groupId)));
+      const dead = await Promise.all(
+        names.map((name) => this.#takeDead(join(this.#directory, name), groupId)),
+      );
       const memberIds = dead.filter((memberId) => memberId !== undefined);
       if (memberIds.length > 0) deadMembers.set(groupId, memberIds);
     } catch {

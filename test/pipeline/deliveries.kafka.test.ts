@@ -111,7 +111,9 @@ describe('deliveries', () => {
     const watch = setInterval(() => {
       peakBytes = Math.max(peakBytes, coordinator.blockBytes);
     }, 5);
-    const batches = Array.from({ length: 6 }, (_, index) => batch(index * 100_000, 100_000, { codec: 'gzip' }));
+    const batches = Array.from({ length: 6 }, (_, index) =>
+      batch(index * 100_000, 100_000, { codec: 'gzip' }),
+    );
     for (const each of batches) {
       await kafkaLanes.onDelivery(delivery(topic, [each], each.baseOffset), heartbeat);
     }
