@@ -7,15 +7,15 @@ import type { Telemetry } from '../telemetry.ts';
 import type { Arena, Stretch } from './arena.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Lane } from './lane.ts';
-import type { Clock, Delivery, FetchedBatch, KafkaSourceHandlers, TopicPartition } from './ports.ts';
+import type { AssignedPartition, Clock, Delivery, FetchedBatch, KafkaSourceHandlers } from './ports.ts';
 
 export interface KafkaLanesPorts {
   readonly arena: Arena;
   readonly coordinator: Coordinator;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
-  /** Number of the source that a topic is, registered on first use. */
-  readonly sourceNumber: (topic: string) => Promise<number>;
+  /** Number of the source that a topic with this id is, registered on first use. */
+  readonly sourceNumber: (topic: string, topicId: string) => Promise<number>;
 }
 
 /** Record batches are joined up to this size: about 2,000 events, the grain of work for a parse worker. */
@@ -32,7 +32,7 @@ const MAX_BACKOFF_MS = 5000;
 export class KafkaLanes implements KafkaSourceHandlers {
   readonly #ports: KafkaLanesPorts;
   readonly #lanes = new Map<string, Lane>();
-  readonly #sourceNumbers = new Map<string, number>();
+  readonly #sources = new Map<string, { readonly topicId: string; readonly number: number }>();
   #epoch = 0;
   #isDraining = false;
   #assigningSinceMs: number | undefined;
@@ -62,7 +62,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
    * Ends all lanes of earlier epochs; lanes of this one open with their first delivery. Waits for ClickHouse as long
    * as the epoch lasts.
    */
-  async onAssigned(epoch: number, partitions: readonly TopicPartition[]): Promise<void> {
+  async onAssigned(epoch: number, partitions: readonly AssignedPartition[]): Promise<void> {
     this.closeAll();
     this.#epoch = epoch;
     this.#assigningSinceMs = this.#ports.clock.now();
@@ -80,10 +80,10 @@ export class KafkaLanes implements KafkaSourceHandlers {
     this.#ports.telemetry.emit('kafka_assigned', { epoch, partitionCount: partitions.length });
   }
 
-  async #learnSources(partitions: readonly TopicPartition[]): Promise<void> {
-    for (const { topic } of partitions) {
-      if (this.#sourceNumbers.has(topic)) continue;
-      this.#sourceNumbers.set(topic, await this.#ports.sourceNumber(topic));
+  async #learnSources(partitions: readonly AssignedPartition[]): Promise<void> {
+    for (const { topic, topicId } of partitions) {
+      if (this.#sources.get(topic)?.topicId === topicId) continue;
+      this.#sources.set(topic, { topicId, number: await this.#ports.sourceNumber(topic, topicId) });
     }
   }
 
@@ -116,7 +116,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
 
   #laneFor({ epoch, topic, partition, fetchOffset, lostFromOffset }: Delivery): Lane {
     const key = `${topic}/${partition}`;
-    const source = this.#sourceNumbers.get(topic);
+    const source = this.#sources.get(topic)?.number;
     if (epoch !== this.#epoch || source === undefined) {
       throw new MillraceError(
         'lane_closed',

@@ -29,8 +29,8 @@ export interface PipelineOptions {
 export interface PipelinePorts {
   readonly store: BlockStore;
   readonly freeDiskBytes: () => Promise<number>;
-  /** Number of the source of a Kafka topic. */
-  readonly kafkaSourceNumber: (topic: string) => Promise<number>;
+  /** Number of the source of a Kafka topic with this id. */
+  readonly kafkaSourceNumber: (topic: string, topicId: string) => Promise<number>;
   readonly kafka?: KafkaSource | undefined;
   readonly telemetry: Telemetry;
   readonly clock: Clock;

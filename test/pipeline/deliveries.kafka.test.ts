@@ -50,7 +50,7 @@ function delivery(topic: string, batches: Delivery['batches'], fetchOffset = 0):
 async function assign(): Promise<string> {
   const topic = uniqueName('by-hand');
   const { kafkaLanes } = subject.pipeline;
-  await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0 }]);
+  await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0, topicId: '' }]);
   return topic;
 }
 
