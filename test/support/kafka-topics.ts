@@ -37,7 +37,11 @@ export async function topicExists(topic: string): Promise<boolean> {
 /** Deletes the records of partition 0 below `offset`. */
 export async function deleteRecords(topic: string, offset: number): Promise<void> {
   const partitions = [{ partition: 0, offset: String(offset) }];
-  await withAdmin((admin) => admin.deleteTopicRecords({ topic, partitions }));
+  await withAdmin(async (admin) => {
+    // kafkajs deletes only from topics that it has asked about.
+    await admin.fetchTopicOffsets(topic);
+    await admin.deleteTopicRecords({ topic, partitions });
+  });
 }
 
 /** As Kafka's own tool prints it. */
