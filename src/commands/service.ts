@@ -133,13 +133,9 @@ export class Service {
         store: createBlockStore(store, { owner }),
         ownership: createLaneOwnership(store, { owner }),
         freeDiskBytes: () => readFreeDiskBytes(store),
-        kafkaSourceNumber: async (topic) => {
-          const source = await registerSource(store, {
-            kind: 'kafka',
-            cluster: kafka?.clusterId ?? '',
-            topic,
-          });
-          return source.number;
+        kafkaSourceNumber: async (topic, topicId) => {
+          const cluster = kafka?.clusterId ?? '';
+          return (await registerSource(store, { kind: 'kafka', cluster, topic, topicId })).number;
         },
         kafka,
         telemetry: this.#telemetry,

@@ -30,8 +30,8 @@ export interface PipelinePorts {
   readonly store: BlockStore;
   readonly ownership: LaneOwnership;
   readonly freeDiskBytes: () => Promise<number>;
-  /** Number of the source of a Kafka topic. */
-  readonly kafkaSourceNumber: (topic: string) => Promise<number>;
+  /** Number of the source of a Kafka topic with this id. */
+  readonly kafkaSourceNumber: (topic: string, topicId: string) => Promise<number>;
   readonly kafka?: KafkaSource | undefined;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -91,7 +91,7 @@ export class Pipeline {
       clock,
       sourceNumber: ports.kafkaSourceNumber,
       ownership: ports.ownership,
-      rejoin: (epoch, reason) => ports.kafka?.rejoin?.(epoch, reason),
+      rejoin: (epoch, reason) => ports.kafka?.rejoin(epoch, reason),
     });
     this.#committer = new Committer({
       coordinator,

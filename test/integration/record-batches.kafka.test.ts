@@ -150,7 +150,7 @@ describe('damaged batches', () => {
     );
     const pipeline = await start({});
     const { kafkaLanes } = pipeline.pipeline;
-    await kafkaLanes.onAssigned(1, [{ topic, partition: 0 }]);
+    await kafkaLanes.onAssigned(1, [{ topic, partition: 0, topicId: '' }]);
     await kafkaLanes.onDelivery(
       { epoch: 1, topic, partition: 0, fetchOffset: 0, batches, highWatermark: 9 },
       () => Promise.resolve(),

@@ -72,9 +72,9 @@ export async function startPipeline(options: TestPipelineOptions): Promise<TestP
       store: options.blockStore ?? createBlockStore(clickhouse.store, { owner }),
       ownership: createLaneOwnership(clickhouse.store, { owner }),
       freeDiskBytes: options.freeDiskBytes ?? (() => readFreeDiskBytes(clickhouse.store)),
-      kafkaSourceNumber: async (topic) => {
+      kafkaSourceNumber: async (topic, topicId) => {
         const cluster = kafka?.clusterId ?? NO_CLUSTER;
-        return (await registerSource(clickhouse.store, { kind: 'kafka', cluster, topic })).number;
+        return (await registerSource(clickhouse.store, { kind: 'kafka', cluster, topic, topicId })).number;
       },
       kafka,
       telemetry,
