@@ -11,6 +11,7 @@ import { readFreeDiskBytes } from '../../src/store/disk.ts';
 import { registerSource } from '../../src/store/sources.ts';
 import { RecordingTelemetry, type TestClickHouse } from './clickhouse.ts';
 import { kafkaBrokers, uniqueName } from './kafka.ts';
+import { TEST_LETTER_KEY } from './letters.ts';
 import { until } from './until.ts';
 
 const MIB = 1024 * 1024;
@@ -45,6 +46,7 @@ const DEFAULTS: PipelineOptions = {
   memoryBudgetBytes: 192 * MIB,
   maxRecordBytes: MIB,
   defaultRetentionDays: 30,
+  letterKey: TEST_LETTER_KEY,
   flushRows: 100_000,
   flushBytes: 32 * MIB,
   flushIntervalMs: 250,
