@@ -24,8 +24,9 @@ import { createLaneOwnership } from '../store/lane-ownership.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
 import { registerSource } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
-import { storeOptions } from './command-store.ts';
+import { DEFAULT_RETENTION_DAYS, storeOptions } from './command-store.ts';
 import { kafkaConnection } from './kafka-connection.ts';
+import { type LetterKeys, loadLetterKeys } from './letter-keys.ts';
 import { apiKeysDir } from './local-token.ts';
 
 /** `up` has the whole API, ingestion over HTTP included; `process` only probes and metrics. */
@@ -36,7 +37,6 @@ interface HttpEnd {
   stop(deadlineMs: number): Promise<void>;
 }
 
-const DEFAULT_RETENTION_DAYS = 30;
 const REQUEST_DEADLINE_MS = 30_000;
 /** Share of the memory budget that HTTP bodies under way may hold. */
 const BODY_SHARE = 0.1;
@@ -82,12 +82,17 @@ export class Service {
     try {
       const opened = await openStore(storeOptions(this.#config, this.#telemetry));
       this.#opened = opened;
-      const pipeline = this.#createPipeline(opened);
+      // With an external ClickHouse nobody has made it yet, and the keys go there.
+      await makeDataDir(resolve(this.#config.dataDir));
+      const letterKeys = loadLetterKeys(this.#config);
+      const pipeline = this.#createPipeline(opened, letterKeys);
       this.#pipeline = pipeline;
       const status = this.#createStatus(pipeline);
       this.#status = status;
       const port =
-        this.#kind === 'up' ? await this.#startApi(opened, status) : await this.#startProbes(status);
+        this.#kind === 'up'
+          ? await this.#startApi(opened, { status, letterKeys })
+          : await this.#startProbes(status);
       await pipeline.start();
       this.#isStarted = true;
       this.#telemetry.emit('started', { version: readPackageVersion() });
@@ -114,7 +119,7 @@ export class Service {
     return isDrained;
   }
 
-  #createPipeline({ store }: OpenedStore): Pipeline {
+  #createPipeline({ store }: OpenedStore, [letterKey]: LetterKeys): Pipeline {
     const config = this.#config;
     const kafka = this.#createKafka();
     const owner = createOwnerName();
@@ -124,6 +129,7 @@ export class Service {
         memoryBudgetBytes: config.memoryBudgetBytes,
         maxRecordBytes: config.maxRecordBytes,
         defaultRetentionDays: DEFAULT_RETENTION_DAYS,
+        letterKey,
         flushRows: config.flushRows,
         flushBytes: config.flushBytes,
         flushIntervalMs: config.flushIntervalMs,
@@ -196,17 +202,22 @@ export class Service {
     return await server.listen();
   }
 
-  async #startApi(opened: OpenedStore, status: Status): Promise<number> {
-    // With an external ClickHouse nobody has made it yet, and the API's keys go there.
-    await makeDataDir(resolve(this.#config.dataDir));
+  async #startApi(
+    opened: OpenedStore,
+    { status, letterKeys }: { readonly status: Status; readonly letterKeys: LetterKeys },
+  ): Promise<number> {
     const ingest = await this.#createDirectSource(opened);
-    const api = new ApiThread(this.#apiSettings(opened), { ingest, status, telemetry: this.#telemetry });
+    const api = new ApiThread(this.#apiSettings(opened, letterKeys), {
+      ingest,
+      status,
+      telemetry: this.#telemetry,
+    });
     this.#http = api;
     const { port } = await api.start();
     return port;
   }
 
-  #apiSettings({ connection }: OpenedStore): ApiSettings {
+  #apiSettings({ connection }: OpenedStore, letterKeys: LetterKeys): ApiSettings {
     const config = this.#config;
     const { tlsCert, tlsKey, metricsToken } = config;
     return {
@@ -214,6 +225,7 @@ export class Service {
       port: config.httpPort,
       server: config.httpServer,
       keysDir: apiKeysDir(config.dataDir),
+      letterKeys,
       maxBodyBytes: config.maxBodyBytes,
       bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),
       requestDeadlineMs: REQUEST_DEADLINE_MS,

@@ -14,6 +14,8 @@ export interface ParseWorkerData {
   /** A compressed batch that holds more is a dead letter. */
   readonly maxBatchBytes: number;
   readonly defaultRetentionDays: number;
+  /** Seals dead letters; LETTER_KEY_BYTES bytes. */
+  readonly letterKey: Uint8Array;
   /** Filled in by the pool. */
   readonly failpoints?: ArmedFailpoints | undefined;
 }

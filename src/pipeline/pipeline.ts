@@ -20,6 +20,8 @@ export interface PipelineOptions {
   readonly memoryBudgetBytes: number;
   readonly maxRecordBytes: number;
   readonly defaultRetentionDays: number;
+  /** Seals dead letters. */
+  readonly letterKey: Uint8Array;
   readonly flushRows: number;
   readonly flushBytes: number;
   readonly flushIntervalMs: number;
@@ -46,6 +48,11 @@ const MAX_LOG_INSERTS = 2;
 const DRAIN_POLL_MS = 10;
 const WORKER_START_MS = 60_000;
 
+/** What one compressed batch may hold within the budget. */
+export function decompressedLimit(memoryBudgetBytes: number): number {
+  return Math.floor(memoryBudgetBytes * BATCH_SHARE);
+}
+
 /** Modes: `new` → `running` → `draining` (sources closed, in-flight work is stored and committed) → `stopped`. */
 export class Pipeline {
   readonly health: Health;
@@ -69,8 +76,9 @@ export class Pipeline {
     this.arena = new Arena(options.memoryBudgetBytes * ARENA_SHARE);
     this.pool = createParsePool(options.workerCount, {
       maxRecordBytes: options.maxRecordBytes,
-      maxBatchBytes: Math.floor(options.memoryBudgetBytes * BATCH_SHARE),
+      maxBatchBytes: decompressedLimit(options.memoryBudgetBytes),
       defaultRetentionDays: options.defaultRetentionDays,
+      letterKey: options.letterKey,
     });
     this.#writers = this.#createWriters(options);
     this.coordinator = new Coordinator({

@@ -13,6 +13,7 @@ import { createLaneOwnership } from '../../src/store/lane-ownership.ts';
 import { registerSource } from '../../src/store/sources.ts';
 import { RecordingTelemetry, type TestClickHouse } from './clickhouse.ts';
 import { kafkaBrokers, uniqueName } from './kafka.ts';
+import { TEST_LETTER_KEY } from './letters.ts';
 import { until } from './until.ts';
 
 const MIB = 1024 * 1024;
@@ -47,6 +48,7 @@ const DEFAULTS: PipelineOptions = {
   memoryBudgetBytes: 192 * MIB,
   maxRecordBytes: MIB,
   defaultRetentionDays: 30,
+  letterKey: TEST_LETTER_KEY,
   flushRows: 100_000,
   flushBytes: 32 * MIB,
   flushIntervalMs: 250,
