@@ -17,7 +17,7 @@ const LANE_COUNT = 24;
 const BLOCK_COUNT = 5;
 const BLOCK_ROWS = 100_000;
 const MESSAGE_LENGTH = 80;
-const ROUNDS = 8;
+const ROUNDS = 6;
 
 const clickhouse = await startClickHouse();
 const { store, server } = clickhouse;
