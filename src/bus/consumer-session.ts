@@ -75,7 +75,7 @@ export class ConsumerSession {
   readonly #crashed: Promise<ConsumerCrashEvent>;
   readonly #closed: Promise<void>;
   #markClosed: () => void = () => undefined;
-  #lastContactMs = 0;
+  #lastContactMs = Number.NEGATIVE_INFINITY;
 
   constructor(client: KafkaClient, options: SessionOptions, handlers: SessionHandlers) {
     this.#client = client;
@@ -100,10 +100,10 @@ export class ConsumerSession {
       this.#markClosed = resolve;
     });
     this.#consumer.on(events.HEARTBEAT, () => {
-      this.#lastContactMs = Date.now();
+      this.#lastContactMs = performance.now();
     });
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
-      this.#lastContactMs = Date.now();
+      this.#lastContactMs = performance.now();
       this.#handlers.onJoined(toPartitions(payload.memberAssignment));
     });
     this.#consumer.on(events.END_BATCH_PROCESS, ({ payload }) => {
@@ -112,7 +112,7 @@ export class ConsumerSession {
     cutOnTimeout(this.#consumer, client.sockets);
   }
 
-  /** When the group coordinator last answered; milliseconds since the epoch, 0 before. */
+  /** When the group coordinator last answered, of `performance.now()`, which no clock step touches; −∞ before. */
   get lastContactMs(): number {
     return this.#lastContactMs;
   }
@@ -145,7 +145,7 @@ export class ConsumerSession {
    * the group coordinator was silent lately.
    */
   async close(deadlineMs: number): Promise<void> {
-    const isInContact = Date.now() - this.#lastContactMs < 2 * this.#options.heartbeatIntervalMs;
+    const isInContact = performance.now() - this.#lastContactMs < 2 * this.#options.heartbeatIntervalMs;
     const patienceMs = isInContact ? deadlineMs : Math.min(deadlineMs, SILENT_PATIENCE_MS);
     const done = new AbortController();
     const leaving = this.#consumer.disconnect().catch(() => undefined);

@@ -104,7 +104,8 @@ class SupervisedSource implements KafkaSource {
   }
 
   status(): KafkaSourceStatus {
-    const isConnected = this.#isEpochOpen && Date.now() - (this.#session?.lastContactMs ?? 0) < CONTACT_MS;
+    const silentMs = performance.now() - (this.#session?.lastContactMs ?? Number.NEGATIVE_INFINITY);
+    const isConnected = this.#isEpochOpen && silentMs < CONTACT_MS;
     return {
       state: this.#state,
       isConnected,

@@ -35,6 +35,8 @@ export interface ProgramSpec {
   readonly command?: 'up' | 'process';
   readonly clickhouse?: ExternalClickHouse;
   readonly settings?: Readonly<Record<string, string>>;
+  /** Further variables of its environment, as they are. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** An embedded server of its own, reached like an external one. */
@@ -180,6 +182,7 @@ export class Chaos {
         ...(spec.clickhouse !== undefined && { CLICKHOUSE_URL: spec.clickhouse.url }),
         ...spec.settings,
       },
+      environment: spec.environment ?? {},
       failpoints: this.sabotage === undefined ? [] : [`sabotage:${this.sabotage}`],
     });
     this.members.push(member);

@@ -18,6 +18,8 @@ export interface MemberOptions {
   readonly port: number;
   /** `MILLRACE_…` variables without the prefix. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Further variables of its environment, as they are. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Joined to the failpoints of every start: the sabotage. */
   readonly failpoints: readonly string[];
 }
@@ -92,12 +94,13 @@ export class Member {
 
   /** Spawns it and waits for nothing. The failpoints are for this start alone. */
   async start(failpoints = ''): Promise<void> {
-    const { command, dataDir, settings, failpoints: always, port } = this.#options;
+    const { command, dataDir, settings, environment, failpoints: always, port } = this.#options;
     const armed = [failpoints, ...always].filter((entry) => entry !== '').join(',');
     this.#program = await startProgram({
       command,
       dataDir,
       isBuilt: true,
+      environment,
       settings: {
         [command === 'up' ? 'HTTP_PORT' : 'ADMIN_PORT']: String(port),
         ...settings,
