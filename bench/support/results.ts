@@ -9,8 +9,12 @@ import { PACKAGE_ROOT } from '../../src/package-info.ts';
 
 const GIBIBYTE = 1024 ** 3;
 
+export interface SavedResult {
+  readonly commit: string;
+}
+
 /** Adds commit, Node and machine to a result, prints it and keeps it as `bench/results/<name>.json`. */
-export function saveResult(name: string, result: object): void {
+export function saveResult(name: string, result: object, { isPrinted = true } = {}): SavedResult {
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: PACKAGE_ROOT })
     .toString()
     .trim();
@@ -26,5 +30,6 @@ export function saveResult(name: string, result: object): void {
   const text = `${JSON.stringify(full, undefined, 2)}\n`;
   mkdirSync(join(PACKAGE_ROOT, 'bench/results'), { recursive: true });
   writeFileSync(join(PACKAGE_ROOT, `bench/results/${name}.json`), text);
-  console.log(text);
+  if (isPrinted) console.log(text);
+  return { commit };
 }

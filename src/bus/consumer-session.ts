@@ -63,7 +63,7 @@ export class ConsumerSession {
   #markClosed: () => void = () => undefined;
   #cluster: KafkaCluster | undefined;
   #watch: TopicWatch | undefined;
-  #lastContactMs = 0;
+  #lastContactMs = Number.NEGATIVE_INFINITY;
 
   constructor(client: KafkaClient, options: SessionOptions, handlers: SessionHandlers) {
     this.#client = client;
@@ -95,10 +95,10 @@ export class ConsumerSession {
       this.#markClosed = resolve;
     });
     this.#consumer.on(events.HEARTBEAT, () => {
-      this.#lastContactMs = Date.now();
+      this.#lastContactMs = performance.now();
     });
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
-      this.#lastContactMs = Date.now();
+      this.#lastContactMs = performance.now();
       this.#handlers.onJoined(toPartitions(payload.memberAssignment, this.#ids));
       this.#watch?.check();
     });
@@ -108,7 +108,7 @@ export class ConsumerSession {
     cutOnTimeout(this.#consumer, client.sockets);
   }
 
-  /** When the group coordinator last answered; milliseconds since the epoch, 0 before. */
+  /** When the group coordinator last answered, of `performance.now()`, which no clock step touches; −∞ before. */
   get lastContactMs(): number {
     return this.#lastContactMs;
   }
@@ -178,7 +178,7 @@ export class ConsumerSession {
    */
   async close(deadlineMs: number): Promise<void> {
     this.#watch?.stop();
-    const isInContact = Date.now() - this.#lastContactMs < 2 * this.#options.heartbeatIntervalMs;
+    const isInContact = performance.now() - this.#lastContactMs < 2 * this.#options.heartbeatIntervalMs;
     const patienceMs = isInContact ? deadlineMs : Math.min(deadlineMs, SILENT_PATIENCE_MS);
     const done = new AbortController();
     const leaving = this.#consumer.disconnect().catch(() => undefined);

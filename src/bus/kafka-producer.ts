@@ -20,13 +20,25 @@ export interface KafkaProducerOptions extends KafkaConnection {
   readonly maxBatchBytes?: number;
 }
 
+/** Messages of one batch that the broker acknowledged: the first lies at `baseOffset`, the others follow it. */
+export interface AcknowledgedStretch<Message> {
+  readonly partition: number;
+  readonly baseOffset: number;
+  readonly messages: readonly Message[];
+}
+
 export interface KafkaProducer {
   /**
    * Resolves when all messages are acknowledged by all in-sync replicas. Calls may overlap: memory held is what
    * the caller has not yet seen acknowledged. A large call (thousands of messages) costs least per message.
+   * `onAcknowledged` is told where they lie, also of those that went well before a failure.
    * Throws `bus_unavailable`, or `payload_too_large` when the broker refuses a message for its size.
    */
-  send(topic: string, messages: readonly ProducedMessage[]): Promise<void>;
+  send<Message extends ProducedMessage>(
+    topic: string,
+    messages: readonly Message[],
+    onAcknowledged?: (stretch: AcknowledgedStretch<Message>) => void,
+  ): Promise<void>;
   disconnect(): Promise<void>;
 }
 
@@ -66,6 +78,15 @@ interface ProducerParts {
   readonly telemetry: Telemetry;
 }
 
+/** One batch in the making, and the messages in it. */
+interface PackedBatch<Message> {
+  readonly batch: ProduceBatch;
+  readonly messages: Message[];
+}
+
+/** At most one batch per partition. */
+type Round<Message> = Map<number, PackedBatch<Message>>;
+
 /** What is known of a topic. */
 interface Target {
   readonly partitionCount: number;
@@ -83,11 +104,20 @@ class BatchingProducer implements KafkaProducer {
     this.#options = options;
   }
 
-  async send(topic: string, messages: readonly ProducedMessage[]): Promise<void> {
+  async send<Message extends ProducedMessage>(
+    topic: string,
+    messages: readonly Message[],
+    onAcknowledged?: (stretch: AcknowledgedStretch<Message>) => void,
+  ): Promise<void> {
     try {
       const target = await this.#target(topic);
       // A request holds one batch per partition at most.
-      for (const round of this.#pack(messages, target)) await this.#sendRound(topic, round);
+      for (const round of this.#pack(messages, target)) {
+        const baseOffsets = await this.#sendRound(topic, round);
+        for (const [partition, { messages }] of round) {
+          onAcknowledged?.({ partition, baseOffset: baseOffsets.get(partition) ?? -1, messages });
+        }
+      }
     } catch (error) {
       throw asBusError(`Cannot produce into ${JSON.stringify(topic)}`, error);
     }
@@ -98,40 +128,43 @@ class BatchingProducer implements KafkaProducer {
     this.#parts.client.sockets.close();
   }
 
-  async #sendRound(topic: string, round: ReadonlyMap<number, ProduceBatch>): Promise<void> {
+  /** Answers the offset of the first record by partition. */
+  async #sendRound(topic: string, round: Round<ProducedMessage>): Promise<Map<number, number>> {
     const codec = this.#options.compression ?? 'none';
     const batches = await Promise.all(
-      [...round].map(async ([partition, batch]) => ({ partition, batch: await batch.finish(codec) })),
+      [...round].map(async ([partition, { batch }]) => ({ partition, batch: await batch.finish(codec) })),
     );
     // kafkajs's type knows no encoded batches; encoded-batch.ts is where they are let through.
     const messages = batches.map(({ partition, batch }) => ({
       partition,
       value: batch as unknown as Buffer,
     }));
-    await this.#parts.producer.send({ topic, messages, acks: -1, timeout: ACK_TIMEOUT_MS });
+    const answers = await this.#parts.producer.send({ topic, messages, acks: -1, timeout: ACK_TIMEOUT_MS });
+    return new Map(answers.map(({ partition, baseOffset }) => [partition, Number(baseOffset)]));
   }
 
-  #pack(messages: readonly ProducedMessage[], target: Target): Map<number, ProduceBatch>[] {
+  #pack<Message extends ProducedMessage>(messages: readonly Message[], target: Target): Round<Message>[] {
     const maxBatchBytes = this.#options.maxBatchBytes ?? 900_000;
-    const rounds: Map<number, ProduceBatch>[] = [];
+    const rounds: Round<Message>[] = [];
     const roundOf = new Map<number, number>();
     const keylessPartition = this.#keylessTurn++ % target.partitionCount;
     const nowMs = Date.now();
     for (const message of messages) {
       const partition = choosePartition(message, target, keylessPartition);
       let index = roundOf.get(partition) ?? 0;
-      let batch = rounds[index]?.get(partition);
-      if (batch !== undefined && batch.sizeBytes + messageBytes(message) > maxBatchBytes) {
+      let packed = rounds[index]?.get(partition);
+      if (packed !== undefined && packed.batch.sizeBytes + messageBytes(message) > maxBatchBytes) {
         index++;
-        batch = undefined;
+        packed = undefined;
       }
-      if (batch === undefined) {
-        batch = new ProduceBatch();
-        const round = rounds[index] ?? new Map<number, ProduceBatch>();
-        rounds[index] = round.set(partition, batch);
+      if (packed === undefined) {
+        packed = { batch: new ProduceBatch(), messages: [] };
+        const round = rounds[index] ?? new Map<number, PackedBatch<Message>>();
+        rounds[index] = round.set(partition, packed);
         roundOf.set(partition, index);
       }
-      batch.append(message, nowMs);
+      packed.batch.append(message, nowMs);
+      packed.messages.push(message);
     }
     return rounds;
   }

@@ -85,7 +85,8 @@ class SupervisedSource implements KafkaSource {
   }
 
   status(): KafkaSourceStatus {
-    const isConnected = this.#isEpochOpen && Date.now() - (this.#session?.lastContactMs ?? 0) < CONTACT_MS;
+    const silentMs = performance.now() - (this.#session?.lastContactMs ?? Number.NEGATIVE_INFINITY);
+    const isConnected = this.#isEpochOpen && silentMs < CONTACT_MS;
     const missing = this.#session?.missingTopics ?? [];
     const notRead = missing.length === 0 ? undefined : `Cannot read from Kafka: ${sayMissing(missing)}`;
     const lastError = isConnected ? notRead : this.#lastError;

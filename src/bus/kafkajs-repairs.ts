@@ -35,6 +35,11 @@ interface ConsumerGroup {
   readonly offsetManager: OffsetManager;
   readonly topicConfigurations: Readonly<Record<string, { readonly fromBeginning?: boolean }>>;
   readonly cluster: Cluster;
+  maxBytes: number;
+  maxBytesPerPartition: number;
+  /** When the group coordinator last answered, by the time of day. */
+  lastRequest: number;
+  heartbeat: (this: ConsumerGroup, options: { readonly interval: number }) => Promise<void>;
   recoverFromFetch: (this: ConsumerGroup, error: unknown) => Promise<void>;
   recoverFromOffsetOutOfRange: (this: ConsumerGroup, place: TopicPartition) => Promise<void>;
   fetch: (this: ConsumerGroup, nodeId: string) => Promise<TaggedBatch[]>;
@@ -66,6 +71,8 @@ export function repairKafkajs({ RequestQueue, ConsumerGroup, Runner }: KafkajsIn
   dropStaleBatches(ConsumerGroup.prototype, Runner.prototype);
   rememberLostOffsets(ConsumerGroup.prototype);
   findBrokersAgain(ConsumerGroup.prototype);
+  fitFetchesToLink(ConsumerGroup.prototype);
+  beatAfterClockSteps(ConsumerGroup.prototype);
 }
 
 /** Each connection re-arms a timer of 1 ms for ever, even when no request waits to be sent. */
@@ -154,6 +161,47 @@ function findBrokersAgain(group: ConsumerGroup): void {
   group.recoverFromFetch = async function recoverAsking(this: ConsumerGroup, error: unknown): Promise<void> {
     await recoverFromFetch.call(this, error);
     if (this.cluster.getNodeIds().length === 0) await this.cluster.refreshMetadata();
+  };
+}
+
+const MIN_FETCH_BYTES = 64 << 10;
+/** The member is silent while it fetches: this must be well below its session timeout and the time of a request. */
+const LONG_FETCH_MS = 2500;
+const SHORT_FETCH_MS = 1000;
+
+/**
+ * On a slow link a fetch may bring more than fits into the time of a request: it is given up, its connection is cut,
+ * and the same bytes are asked for again, for ever. Asks for less after a fetch that took long, up to the configured
+ * sizes again after short ones.
+ */
+function fitFetchesToLink(group: ConsumerGroup): void {
+  const { fetch } = group;
+  const configured = new WeakMap<ConsumerGroup, Pick<ConsumerGroup, 'maxBytes' | 'maxBytesPerPartition'>>();
+  group.fetch = async function fetchFitting(this: ConsumerGroup, nodeId: string): Promise<TaggedBatch[]> {
+    const { maxBytes, maxBytesPerPartition } = this;
+    const limits = configured.get(this) ?? { maxBytes, maxBytesPerPartition };
+    configured.set(this, limits);
+    const beganMs = performance.now();
+    const batches = await fetch.call(this, nodeId);
+    const elapsedMs = performance.now() - beganMs;
+    const factor = elapsedMs > LONG_FETCH_MS ? 0.25 : elapsedMs < SHORT_FETCH_MS ? 2 : 1;
+    const fit = (bytes: number, limit: number): number =>
+      Math.min(limit, Math.max(MIN_FETCH_BYTES, bytes * factor));
+    this.maxBytes = fit(maxBytes, limits.maxBytes);
+    this.maxBytesPerPartition = fit(maxBytesPerPartition, limits.maxBytesPerPartition);
+    return batches;
+  };
+}
+
+/** When the time of day was set back, the next heartbeat would be due only when it has caught up. */
+function beatAfterClockSteps(group: ConsumerGroup): void {
+  const { heartbeat } = group;
+  group.heartbeat = async function beat(
+    this: ConsumerGroup,
+    options: { readonly interval: number },
+  ): Promise<void> {
+    this.lastRequest = Math.min(this.lastRequest, Date.now());
+    await heartbeat.call(this, options);
   };
 }
 

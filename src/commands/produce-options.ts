@@ -16,6 +16,8 @@ export interface ProduceOptions {
   readonly compression: ProduceCodec;
   /** Partitions of topics that have to be created. */
   readonly partitionCount: number;
+  /** Where each acknowledged record is written down. */
+  readonly ledgerFile: string | undefined;
   readonly isJson: boolean;
 }
 
@@ -45,6 +47,7 @@ export function addProduceOptions(command: Command): Command {
         .default('none'),
     )
     .option('--partitions <number>', 'partitions of topics that have to be created', '6')
+    .option('--ledger <file>', 'write topic, partition, offset, seq and checksum of each acknowledged record')
     .option('--json', 'print JSON');
 }
 
@@ -69,6 +72,7 @@ export function readProduceOptions(
     count: options['count'] === undefined ? Infinity : readWhole(options, 'count', { min: 1, max: 1e12 }),
     compression: options['compression'] as ProduceCodec,
     partitionCount: readWhole(options, 'partitions', { min: 1, max: 10_000 }),
+    ledgerFile: readLedgerFile(options),
     isJson: options['json'] === true,
     generator: {
       kind: readKind(options, topic, scenario),
@@ -120,6 +124,12 @@ function readWhole(options: Readonly<Record<string, unknown>>, name: string, lim
   const value = readNumber(options, name, limits);
   if (Number.isInteger(value)) return value;
   throw new MillraceError('usage', `--${name} must be a whole number, not ${quoteValue(options[name])}.`);
+}
+
+function readLedgerFile(options: Readonly<Record<string, unknown>>): string | undefined {
+  const file = options['ledger'] as string | undefined;
+  if (file === undefined || options['url'] === undefined) return file;
+  throw new MillraceError('usage', '--ledger is for Kafka: an HTTP endpoint tells no offsets.');
 }
 
 function readStart(raw: unknown, nowMs: number): number {

@@ -42,6 +42,8 @@ const REQUEST_DEADLINE_MS = 30_000;
 const BODY_SHARE = 0.1;
 const HTTP_STOP_MS = 2000;
 const KAFKA_STOP_MS = 5000;
+const HEARTBEAT_MS = 3000;
+const HEARTBEATS_PER_SESSION = 3;
 
 const clock: Clock = { now: () => Date.now() };
 
@@ -153,8 +155,12 @@ export class Service {
   #createKafka(): KafkaSource | undefined {
     const config = this.#config;
     if (config.kafkaBrokers.length === 0) return undefined;
-    const options = { ...kafkaConnection(config), groupId: config.kafkaGroup, topics: config.kafkaTopics };
-    return createKafkaSource(options, this.#telemetry);
+    const { kafkaGroup: groupId, kafkaTopics: topics, kafkaSessionTimeoutMs: sessionTimeoutMs } = config;
+    const heartbeatIntervalMs = Math.min(HEARTBEAT_MS, Math.floor(sessionTimeoutMs / HEARTBEATS_PER_SESSION));
+    return createKafkaSource(
+      { ...kafkaConnection(config), groupId, topics, sessionTimeoutMs, heartbeatIntervalMs },
+      this.#telemetry,
+    );
   }
 
   async #createDirectSource(opened: OpenedStore): Promise<DirectSource> {

@@ -43,9 +43,10 @@ export class Checksum {
 }
 
 /** Sequence number of a row: from metadata, or from the end of a syslog message; 0 without one. */
-const SEQ_SQL = String.raw`toUInt64OrZero(if(mapContains(metadata, 'seq'), metadata['seq'], extract(message, ' seq=(\\d+)$')))`;
+export const SEQ_SQL = String.raw`toUInt64OrZero(if(mapContains(metadata, 'seq'), metadata['seq'], extract(message, ' seq=(\\d+)$')))`;
 
-const CANONICAL_SQL = `concatWithSeparator('|',
+/** The canonical text of a row that has its number as `seq`. */
+export const CANONICAL_SQL = `concatWithSeparator('|',
   toString(seq), toString(toUnixTimestamp64Micro(timestamp)), host, service, level, message, user, process,
   if(source_ip = toIPv6('::'), '', replaceOne(toString(source_ip), '::ffff:', '')), outcome,
   ifNull(toString(cpu_usage), ''), ifNull(toString(memory_used), ''), ifNull(toString(memory_total), ''),

@@ -2,10 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ReadRecord, readTopic } from '../../src/bus/kafka-reader.ts';
 import { Checksum } from '../../src/produce/checksum.ts';
 import { createGenerator } from '../../src/produce/generator.ts';
 import { runCli } from '../support/cli.ts';
-import { createTopic, kafkaBrokers, uniqueName } from '../support/kafka.ts';
+import { createTopic, kafkaBrokers, recordTelemetry, uniqueName } from '../support/kafka.ts';
 
 let folder = '';
 beforeAll(() => {
@@ -77,6 +78,55 @@ describe('produce and consume', () => {
       expect(account).toMatchObject({ first_seq: 1000, last_seq: 1499 });
     },
   );
+
+  test('--ledger writes down where each acknowledged record lies, with its number and checksum', async () => {
+    const topic = await createTopic('ledger', 3);
+    const ledger = join(folder, 'ledger.tsv');
+    const args = ['--rate', '0', '--count', '7000', '--kind', 'logs', '--topic', topic, '--ledger', ledger];
+    const produced = await runCli(['produce', ...args, '--start', START, '--json'], { env });
+    expect(produced.code).toBe(0);
+    const written = new Map<string, string>();
+    for (const line of readFileSync(ledger, 'utf8').trimEnd().split('\n')) {
+      const [name, partition, offset, seq, hash] = line.split('\t');
+      expect(name).toBe(topic);
+      written.set(`${partition}@${offset}`, `${seq} ${hash}`);
+    }
+    const generator = createGenerator({
+      kind: 'logs',
+      seed: 1,
+      startUs: Date.parse(START) * 1000,
+      rate: 100_000,
+      topic,
+    });
+    const hashOf = new Map(Array.from({ length: 7000 }, () => generator.next()).map((e) => [e.seq, e.hash]));
+    const inKafka = new Map<string, string>();
+    const options = {
+      brokers: kafkaBrokers(),
+      clientId: 'test',
+      topic,
+      from: 'beginning',
+      isFollowing: false,
+    } as const;
+    const keep = async (records: readonly ReadRecord[]): Promise<void> => {
+      for (const { partition, offset, value } of records) {
+        const { seq } = JSON.parse(Buffer.from(value!).toString()).metadata;
+        inKafka.set(`${partition}@${offset}`, `${seq} ${hashOf.get(seq)}`);
+      }
+    };
+    await readTopic(options, keep, recordTelemetry());
+    expect(inKafka.size).toBe(7000);
+    expect(written).toEqual(inKafka);
+    const refused = await runCli([
+      'produce',
+      '--ledger',
+      ledger,
+      '--url',
+      'http://127.0.0.1:1',
+      '--count',
+      '1',
+    ]);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--ledger is for Kafka') });
+  });
 
   test('Ctrl-C ends a run without a count, with its account', async () => {
     const topic = await createTopic('endless');

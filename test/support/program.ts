@@ -15,6 +15,8 @@ export interface ProgramOptions {
   readonly dataDir: string;
   /** `MILLRACE_…` variables without the prefix. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Further variables of its environment, and of the ClickHouse it starts, as they are. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** True: from `dist`, without the loader of the sources and its memory. */
   readonly isBuilt?: boolean;
 }
@@ -47,7 +49,7 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
     Object.entries(settings).map(([name, value]) => [`MILLRACE_${name}`, value]),
   );
   const child = spawn(process.execPath, [...entry, options.command ?? 'up', '--json'], {
-    env: { PATH, HOME, ...env },
+    env: { PATH, HOME, ...env, ...options.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

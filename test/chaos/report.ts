@@ -1,0 +1,112 @@
+/** The written report of a run: docs/chaos-report.md for people, bench/results/chaos.json for programs. */
+import { writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { saveResult } from '../../bench/support/results.ts';
+import { PACKAGE_ROOT } from '../../src/package-info.ts';
+import type { ReadyState } from './member.ts';
+import type { ScenarioResult } from './run-scenario.ts';
+
+const MAX_STATES = 12;
+const MAX_FINDINGS = 5;
+const COUNT = new Intl.NumberFormat('en-US');
+
+export function writeReport(results: readonly ScenarioResult[]): void {
+  const saved = saveResult('chaos', { results }, { isPrinted: false });
+  writeFileSync(join(PACKAGE_ROOT, 'docs/chaos-report.md'), reportMarkdown(results, saved.commit));
+}
+
+function reportMarkdown(results: readonly ScenarioResult[], commit: string): string {
+  const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 1024 ** 3)} GiB`;
+  const failedCount = results.filter(({ isPassed }) => !isPassed).length;
+  const plain = results.filter(({ sabotage }) => sabotage === undefined);
+  const sabotaged = results.filter(({ sabotage }) => sabotage !== undefined);
+  return `${[
+    '# Chaos report',
+    '',
+    `Written by \`npm run chaos\`. ${new Date().toISOString().slice(0, 16)}Z, commit ${commit}, Node ${process.version}, ${machine}: ${results.length - failedCount} of ${results.length} runs passed.`,
+    '',
+    'Passed means: every record that the broker holds is stored once with the right content, or dead-lettered or filtered as it must be; no row is without a record; the rollups equal a recomputation; the ledger balances and covers every offset; everything is committed; and the demands of the scenario hold.',
+    '',
+    '| scenario | seed | verdict | records | faults | seconds | restart to first insert, ms | memory MiB before → after | open files before → after |',
+    '|---|---|---|---|---|---|---|---|---|',
+    ...plain.map(resultRow),
+    '',
+    '## Sabotage',
+    '',
+    'A safeguard is left out; the run passes when the oracle notices.',
+    '',
+    '| scenario | safeguard | seed | noticed | what it said first |',
+    '|---|---|---|---|---|',
+    ...sabotaged.map(
+      ({ id, sabotage = '', seed, isPassed, findings }) =>
+        `| ${id} | \`${sabotage}\` | ${seed} | ${isPassed ? 'yes' : '**no**'} | ${cell(findings[0] ?? '')} |`,
+    ),
+    '',
+    '## What /readyz said, and what was found',
+    ...results.flatMap(details),
+  ].join('\n')}\n`;
+}
+
+function resultRow({
+  id,
+  title,
+  seed,
+  scale,
+  isPassed,
+  recordCount,
+  faults,
+  durationMs,
+  figures,
+}: ScenarioResult) {
+  const list = (name: string): string => (figures[name] ?? []).join(', ');
+  const change = (name: string, unit: string): string =>
+    figures[`${name}_before${unit}`] === undefined
+      ? ''
+      : `${list(`${name}_before${unit}`)} → ${list(`${name}_after${unit}`)}`;
+  const cells = [
+    `${id} ${title}${scale === 'short' ? ' (short form)' : ''}`,
+    seed,
+    isPassed ? 'passed' : '**failed**',
+    COUNT.format(recordCount),
+    faults.length,
+    Math.round(durationMs / 1000),
+    summary(figures['restart_ms'] ?? []),
+    change('memory', '_mib'),
+    change('files', ''),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function summary(values: readonly number[]): string {
+  if (values.length < 4) return values.join(', ');
+  const sorted = values.toSorted((a, b) => a - b);
+  return `median ${sorted[Math.floor(sorted.length / 2)]}, most ${sorted.at(-1)} (of ${sorted.length})`;
+}
+
+function details({ id, seed, sabotage, faults, readiness, findings, figures }: ScenarioResult): string[] {
+  const others = Object.entries(figures).filter(([name]) => !/^(restart_ms|memory_|files_)/.test(name));
+  return [
+    '',
+    `### ${id}, seed ${seed}${sabotage === undefined ? '' : `, without its safeguard (\`${sabotage}\`)`}`,
+    '',
+    `- faults: ${faults.map(({ atMs, text }) => `${seconds(atMs)} ${text}`).join('; ') || 'none'}`,
+    ...Object.entries(readiness).map(([name, states]) => `- ${name}: ${timeline(states)}`),
+    ...others.map(([name, values]) => `- ${name}: ${values.join(', ')}`),
+    ...findings.slice(0, MAX_FINDINGS).map((finding) => `- found: ${cell(finding)}`),
+  ];
+}
+
+function timeline(states: readonly ReadyState[]): string {
+  const shown = states.slice(0, MAX_STATES).map(({ atMs, state }) => `${seconds(atMs)} ${state}`);
+  const left = states.length - shown.length;
+  return shown.join(', ') + (left > 0 ? `, … (${left} more changes)` : '');
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ').slice(0, 400);
+}

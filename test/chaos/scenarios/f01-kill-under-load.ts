@@ -1,0 +1,28 @@
+/** F1: the program is killed again and again under load. */
+import type { Scenario } from '../scenario.ts';
+
+const RATE = 4000;
+/** From the start of the process to the first new row. */
+const MAX_RESTART_MS = 15_000;
+
+export const killUnderLoad: Scenario = {
+  id: 'F1',
+  title: 'kill -9 of the program under load',
+  async run(chaos) {
+    const member = await chaos.startProgram();
+    const load = await chaos.startLoad({ rate: RATE });
+    await chaos.firstInsert(member);
+    for (let kill = 1; kill <= chaos.pick(3, 20); kill++) {
+      await new Promise((resolve) => setTimeout(resolve, chaos.random.between(50, 1500)));
+      chaos.fault(`kill -9 (${kill})`);
+      await member.kill();
+      const insert = chaos.firstInsert(member);
+      await member.start();
+      const restartMs = await insert;
+      chaos.figure('restart_ms', restartMs);
+      chaos.expect(restartMs < MAX_RESTART_MS, `first insert ${restartMs} ms after the start`);
+    }
+    await load.stop();
+    await chaos.verify();
+  },
+};
