@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Sabotage } from '../../src/failpoints.ts';
 import { Random } from '../../src/produce/random.ts';
 import type { Store } from '../../src/store/clickhouse-client.ts';
@@ -79,6 +80,7 @@ export interface Fault {
 const SETTLE_MS = 60_000;
 const RESTART_MS = 60_000;
 const DEFAULT_RATE = 2000;
+const WARM_UP_COUNT = 50_000;
 const TOLERANCE = 0.15;
 /** A few sockets come and go with keep-alive connections. */
 const FILE_TOLERANCE = 4;
@@ -196,6 +198,14 @@ export class Chaos {
     return member;
   }
 
+  /** A first load, stored and over: what the program holds from now on it holds for good. Answers its resources. */
+  async warmUp(member: Member): Promise<Resources> {
+    const load = await this.startLoad({ rate: 0, count: WARM_UP_COUNT });
+    await load.finished();
+    await this.eventually(() => this.settle(), 'the first load is stored');
+    return await member.resources();
+  }
+
   /** Seeded load, beside everything else. */
   async startLoad(spec: LoadSpec = {}): Promise<Load> {
     const index = this.#loads.length + 1;
@@ -212,6 +222,11 @@ export class Chaos {
     this.#loads.push(load);
     this.atEnd(async () => load.kill());
     return load;
+  }
+
+  /** A pause of a length that the seed decides. */
+  async pause(leastMs: number, mostMs: number): Promise<void> {
+    await delay(this.random.between(leastMs, mostMs));
   }
 
   /** Writes down a fault, just before or after it is done. */
