@@ -231,8 +231,9 @@ export class Chaos {
 
   /** Writes down a fault, just before or after it is done. */
   fault(text: string): void {
-    this.faults.push({ atMs: Date.now() - this.#startedAt, text });
-    this.#options.onProgress?.(text);
+    const atMs = Date.now() - this.#startedAt;
+    this.faults.push({ atMs, text });
+    this.#progress(text);
   }
 
   /** A figure for the report; several of one name are listed. */
@@ -305,10 +306,12 @@ export class Chaos {
 
   /** Waits until all is committed, then asks the oracle; what it finds makes the scenario fail. */
   async verify(options: VerifyOptions = {}): Promise<void> {
+    this.#progress('waiting until all is committed');
     if (!(await this.settle(options.settleMs))) {
       const tails = this.members.map(({ name, state, printedTail }) => `${name} (${state}): ${printedTail}`);
-      this.#options.onProgress?.(`not settled; ${tails.join('\n')}`);
+      this.#progress(`not settled; ${tails.join('\n')}`);
     }
+    this.#progress('asking the oracle');
     const member = options.member ?? this.members[0];
     const store = options.store ?? (await member?.embeddedStore());
     if (store === undefined) throw new Error('No ClickHouse can be reached for the oracle.');
@@ -341,6 +344,11 @@ export class Chaos {
       isBack(),
       `resources of ${member.name} did not come back: ${JSON.stringify(before)} → ${JSON.stringify(after)}`,
     );
+  }
+
+  #progress(text: string): void {
+    const seconds = ((Date.now() - this.#startedAt) / 1000).toFixed(1);
+    this.#options.onProgress?.(`${seconds} s  ${text}`);
   }
 
   /** Ends everything, last made first. */

@@ -213,12 +213,18 @@ export class Member {
   async #poll(): Promise<void> {
     if (this.#isProbing) return;
     this.#isProbing = true;
-    const state = await this.#probe();
+    await this.#probe();
     this.#isProbing = false;
-    if (state !== this.state) this.timeline.push({ atMs: Date.now() - this.#madeAt, state });
   }
 
+  /** Asks `/readyz` and writes down what it says. */
   async #probe(): Promise<string> {
+    const state = await this.#ask();
+    if (state !== this.state) this.timeline.push({ atMs: Date.now() - this.#madeAt, state });
+    return state;
+  }
+
+  async #ask(): Promise<string> {
     try {
       const answer = await fetch(`${this.#url}/readyz`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
       if (answer.status === 200) return 'ready';
