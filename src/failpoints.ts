@@ -28,7 +28,13 @@ export const FAILPOINTS = [
 ] as const;
 
 /** Safeguards that can be left out, so that the oracle of the chaos suite can be seen to notice. */
-export const SABOTAGES = ['commit_before_ack', 'skip_read_back', 'skip_guard', 'skip_recomputation'] as const;
+export const SABOTAGES = [
+  'commit_before_ack',
+  'skip_read_back',
+  'skip_guard',
+  'skip_recomputation',
+  'skip_ledger',
+] as const;
 
 /** `kill`: SIGKILL to the process; `exit`: the thread ends; `oom`: its heap is filled; `stop`: SIGSTOP to the process. */
 const ACTIONS = ['kill', 'exit', 'throw', 'oom', 'stop'] as const;
