@@ -9,7 +9,7 @@ const RATE = 4000;
 const REASON = 'poison_record';
 const POLL_MS = 100;
 /** Longest time that the lanes without poison may stand still. */
-const MAX_STALL_MS = 5000;
+const MAX_STALL_MS = 10_000;
 const LETTER_MS = 60_000;
 
 export const poison: Scenario = {
