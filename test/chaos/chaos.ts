@@ -35,6 +35,8 @@ export interface ProgramSpec {
   /** Default `up`, with its own embedded ClickHouse; `process` needs `clickhouse`. */
   readonly command?: 'up' | 'process';
   readonly clickhouse?: ExternalClickHouse;
+  /** Default: a directory of the run. */
+  readonly dataDir?: string;
   readonly settings?: Readonly<Record<string, string>>;
   /** Further variables of its environment, as they are. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -175,7 +177,7 @@ export class Chaos {
     const member = new Member({
       name,
       command: spec.command ?? 'up',
-      dataDir: await this.path(`data-${this.members.length + 1}`),
+      dataDir: spec.dataDir ?? (await this.path(`data-${this.members.length + 1}`)),
       port: await freePort(),
       settings: {
         KAFKA_BROKERS: this.brokers.join(','),

@@ -30,6 +30,7 @@ const DEATHS_OF: Readonly<Record<Sabotage, readonly (readonly string[])[]>> = {
   skip_read_back: [['insert_after']],
   skip_recomputation: [['insert_after', 'recompute']],
   skip_guard: [],
+  skip_ledger: [],
 };
 
 export const everyFailpoint: Scenario = {
