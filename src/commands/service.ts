@@ -12,6 +12,7 @@ import { readPackageVersion } from '../package-info.ts';
 import type { ApiSettings } from '../pipeline/api-protocol.ts';
 import { ApiThread } from '../pipeline/api-thread.ts';
 import { DirectSource } from '../pipeline/direct-source.ts';
+import { registerLaneGauges } from '../pipeline/lane-gauges.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import type { Clock, KafkaSource } from '../pipeline/ports.ts';
 import { Status } from '../pipeline/status.ts';
@@ -173,6 +174,7 @@ export class Service {
 
   #createStatus(pipeline: Pipeline): Status {
     const telemetry = this.#telemetry;
+    registerLaneGauges((name, help, read) => telemetry.gauge(name, help, read), pipeline.coordinator);
     const status = new Status({
       pipeline,
       clock,

@@ -39,7 +39,7 @@ export class SettableStatus implements StatusPort {
   isSilent = false;
   readonly snapshots: { -readonly [K in SnapshotKind]: StatusSnapshots[K] } = {
     readiness: { problems: [] },
-    ledger: [],
+    lanes: [],
     status: {},
     metrics: { contentType: 'text/plain; version=0.0.4', text: 'millrace_up 1\n' },
   };

@@ -195,38 +195,6 @@ describe.each(SERVERS)('ingest on %s', (kind) => {
     expect((await fetch(`${api.base}/metrics`)).status).toBe(401);
   });
 
-  it('shows the ledger in the words of the contract', async () => {
-    api.status.snapshots.ledger = [
-      {
-        source: 'logs',
-        partition: 2,
-        fromOffset: 10,
-        toOffset: 20,
-        receivedCount: 10,
-        storedCount: 7,
-        alreadyPresentCount: 0,
-        filtered: { blank: 1 },
-        deadLettered: { malformed_json: 2 },
-        inFlightCount: 0,
-      },
-    ];
-    const { body } = await api.get('/pipeline/ledger');
-    expect(body.data).toEqual([
-      {
-        source: 'logs',
-        partition: 2,
-        from_offset: 10,
-        to_offset: 20,
-        received: 10,
-        stored: 7,
-        already_present: 0,
-        filtered: { blank: 1 },
-        dead_lettered: { malformed_json: 2 },
-        in_flight: 0,
-      },
-    ]);
-  });
-
   it('hides what went wrong inside, and logs it under the request id', async () => {
     const { store } = clickhouse;
     const broken = await startApi(kind, {
