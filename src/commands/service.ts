@@ -13,12 +13,15 @@ import type { ApiSettings } from '../pipeline/api-protocol.ts';
 import { ApiThread } from '../pipeline/api-thread.ts';
 import { DirectSource } from '../pipeline/direct-source.ts';
 import { registerLaneGauges } from '../pipeline/lane-gauges.ts';
+import type { Lane } from '../pipeline/lane.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import type { Clock, KafkaSource } from '../pipeline/ports.ts';
 import { Status } from '../pipeline/status.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import { readFreeDiskBytes } from '../store/disk.ts';
 import { makeDataDir } from '../store/embedded/make-data-dir.ts';
+import { createOwnerName } from '../store/lane-claims.ts';
+import { createLaneOwnership } from '../store/lane-ownership.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
 import { registerSource } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
@@ -115,6 +118,7 @@ export class Service {
   #createPipeline({ store }: OpenedStore): Pipeline {
     const config = this.#config;
     const kafka = this.#createKafka();
+    const owner = createOwnerName();
     return new Pipeline(
       {
         workerCount: config.workers,
@@ -127,7 +131,8 @@ export class Service {
         minFreeDiskBytes: config.minFreeDiskBytes,
       },
       {
-        store: createBlockStore(store),
+        store: createBlockStore(store, { owner }),
+        ownership: createLaneOwnership(store, { owner }),
         freeDiskBytes: () => readFreeDiskBytes(store),
         kafkaSourceNumber: async (topic) => {
           const source = await registerSource(store, {
@@ -151,25 +156,26 @@ export class Service {
     return createKafkaSource(options, this.#telemetry);
   }
 
-  async #createDirectSource({ store }: OpenedStore): Promise<DirectSource> {
+  async #createDirectSource(opened: OpenedStore): Promise<DirectSource> {
     const pipeline = this.pipeline;
     const { arena, coordinator, pool } = pipeline;
-    const source = await registerSource(store, { kind: 'http', cluster: '', topic: '' });
-    const lane = coordinator.openLane({
-      source: source.number,
-      partition: source.partition,
-      name: 'http',
-      epoch: source.generation,
-      startOffset: 0,
-    });
     const refusal = (): MillraceError | undefined => {
       if (this.#isStopping) return new MillraceError('shutting_down', 'Nothing more is taken: stopping.');
       if (pipeline.isDiskLow)
         return new MillraceError('disk_full', 'Nothing more is taken: the disk is nearly full.');
       return undefined;
     };
-    this.#direct = new DirectSource({ arena, coordinator, pool, clock, refusal }, lane);
+    const openLane = (onLost: () => void): Promise<Lane> => this.#openHttpLane(opened, onLost);
+    this.#direct = new DirectSource({ arena, coordinator, pool, clock, refusal, openLane });
+    await this.#direct.start();
     return this.#direct;
+  }
+
+  async #openHttpLane({ store }: OpenedStore, onLost: () => void): Promise<Lane> {
+    const { number, partition } = await registerSource(store, { kind: 'http', cluster: '', topic: '' });
+    const [standing] = await this.pipeline.ownership.claim([{ source: number, partition }]);
+    if (standing === undefined) throw new MillraceError('lane_closed', 'The lane of HTTP was taken at once.');
+    return this.pipeline.coordinator.openLane({ ...standing, name: 'http', startOffset: 0, onLost });
   }
 
   #createStatus(pipeline: Pipeline): Status {

@@ -2,6 +2,7 @@
  * A direct source: bodies are framed into record batches by the pool, get offsets of a lane of their own, and
  * are answered after storage. Bodies that arrive while a framing task runs are framed together in the next.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError, toMillraceError } from '../errors.ts';
 import { encodeEventId } from '../event/event-id.ts';
 import type { Arena, Stretch } from './arena.ts';
@@ -20,6 +21,8 @@ export interface DirectSourcePorts {
   readonly clock: Clock;
   /** A reason not to take anything now, such as a full disk. */
   readonly refusal: () => MillraceError | undefined;
+  /** A lane that nobody had before, claimed. `onLost` is called when somebody else takes it. */
+  readonly openLane: (onLost: () => void) => Promise<Lane>;
 }
 
 interface WaitingBody {
@@ -38,6 +41,8 @@ interface OpenBody {
   readonly answer: (outcome: IngestOutcome) => void;
 }
 
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5000;
 /** How long a body may wait for memory before it is answered with 429. */
 const MEMORY_WAIT_MS = 5000;
 /** Bodies framed by one task, in bytes; more wait for the next. */
@@ -45,21 +50,26 @@ const FRAME_TASK_BYTES = 1024 * 1024;
 const MAX_LISTED_REJECTIONS = 1000;
 
 /**
- * Modes: `open` and `closed` (every body waiting or open is answered with `shutting_down`). `#waiting` holds
+ * Modes: `open`; `without lane` (before `start`, and after its lane was lost until it has another: bodies are answered
+ * with `lane_closed`) and `closed` (every body waiting or open is answered with `shutting_down`). `#waiting` holds
  * bodies in the arena, so the arena bounds it; `#open` holds only coordinates and answers.
  */
 export class DirectSource implements IngestPort {
   readonly #ports: DirectSourcePorts;
-  readonly #lane: Lane;
+  #lane: Lane | undefined;
   #waiting: WaitingBody[] = [];
   readonly #open: OpenBody[] = [];
   #isFraming = false;
   #framingCount = 0;
   #isClosed = false;
 
-  constructor(ports: DirectSourcePorts, lane: Lane) {
+  constructor(ports: DirectSourcePorts) {
     this.#ports = ports;
-    this.#lane = lane;
+  }
+
+  /** Opens the lane; rejects with what keeps it from that. */
+  async start(): Promise<void> {
+    this.#lane = await this.#ports.openLane(() => void this.#replaceLane());
   }
 
   /** Bodies accepted and not yet answered. */
@@ -68,7 +78,7 @@ export class DirectSource implements IngestPort {
   }
 
   async submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome> {
-    const refusal = this.#isClosed ? shuttingDown() : this.#ports.refusal();
+    const refusal = this.#refusal();
     if (refusal !== undefined) return failure(refusal);
     const stretch = await this.#take(body.byteLength);
     if (stretch === undefined) {
@@ -84,6 +94,11 @@ export class DirectSource implements IngestPort {
     });
   }
 
+  #refusal(): MillraceError | undefined {
+    if (this.#isClosed) return shuttingDown();
+    return this.#lane === undefined ? withoutLane() : this.#ports.refusal();
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const { stretch, answer } of this.#waiting) {
@@ -93,6 +108,16 @@ export class DirectSource implements IngestPort {
     for (const { answer } of this.#open) answer(failure(unanswered()));
     this.#waiting = [];
     this.#open.length = 0;
+  }
+
+  /** What the lost lane had in flight is perhaps stored and perhaps not: whoever sent it must send it again. */
+  async #replaceLane(): Promise<void> {
+    this.#lane = undefined;
+    for (const { answer } of this.#open.splice(0)) answer(failure(withoutLane()));
+    for (let attempt = 0; !this.#isClosed && this.#lane === undefined; attempt++) {
+      await delay(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt));
+      await this.start().catch(() => undefined);
+    }
   }
 
   async #take(length: number): Promise<Stretch | undefined> {
@@ -146,8 +171,13 @@ export class DirectSource implements IngestPort {
   }
 
   async #framed(answers: readonly WaitingBody['answer'][], result: FrameResult): Promise<void> {
-    const fromOffset = this.#lane.takenOffset;
     const stretch = result.recordCount > 0 ? await this.#take(result.batches.byteLength) : undefined;
+    const lane = this.#lane;
+    if (lane === undefined) {
+      if (stretch !== undefined) this.#ports.arena.release(stretch);
+      throw withoutLane();
+    }
+    const fromOffset = lane.takenOffset;
     if (result.recordCount > 0 && stretch === undefined) {
       throw new MillraceError('too_many_requests', 'The body was not taken: buffers are full, try again.');
     }
@@ -163,17 +193,17 @@ export class DirectSource implements IngestPort {
     if (stretch === undefined) return;
     new Uint8Array(stretch.memory, stretch.start, stretch.length).set(new Uint8Array(result.batches));
     rebaseOffsets(stretch, fromOffset);
-    this.#ports.coordinator.submit(this.#lane, {
+    this.#ports.coordinator.submit(lane, {
       stretch,
       fromOffset,
       toOffset: offset,
       receivedUs: this.#ports.clock.now() * 1000,
-      onStored: (outcome, storedTo) => this.#stored(outcome, storedTo),
+      onStored: (outcome, storedTo) => this.#stored(lane, outcome, storedTo),
     });
   }
 
   /** Parts of the lane are stored in offset order: answers every body that ends at or before `storedTo`. */
-  #stored(outcome: ChunkOutcome, storedTo: number): void {
+  #stored(lane: Lane, outcome: ChunkOutcome, storedTo: number): void {
     for (const offset of outcome.deadLetterOffsets) {
       const body = this.#bodyAt(offset);
       if (body !== undefined) body.rejectedCount++;
@@ -184,7 +214,7 @@ export class DirectSource implements IngestPort {
     }
     while (this.#open[0] !== undefined && this.#open[0].toOffset <= storedTo) {
       const body = this.#open.shift();
-      if (body !== undefined) body.answer(this.#storedOutcome(body));
+      if (body !== undefined) body.answer(this.#storedOutcome(lane, body));
     }
   }
 
@@ -192,8 +222,8 @@ export class DirectSource implements IngestPort {
     return this.#open.find((body) => offset >= body.fromOffset && offset < body.toOffset);
   }
 
-  #storedOutcome(body: OpenBody): IngestOutcome {
-    const { source, partition } = this.#lane.spec;
+  #storedOutcome(lane: Lane, body: OpenBody): IngestOutcome {
+    const { source, partition } = lane.spec;
     const rejected = body.notes.map((note): RejectedRecord => {
       const index = note.offset - body.fromOffset;
       return {
@@ -237,6 +267,13 @@ function shuttingDown(): MillraceError {
 
 function unanswered(): MillraceError {
   return new MillraceError('shutting_down', 'The program is stopping; the body may have been stored.');
+}
+
+function withoutLane(): MillraceError {
+  return new MillraceError(
+    'lane_closed',
+    'The body was not acknowledged: another process took over its lane. Send it again.',
+  );
 }
 
 function failure(error: MillraceError): IngestOutcome {

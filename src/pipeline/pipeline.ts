@@ -12,7 +12,7 @@ import { DiskGuard, Watchdog } from './guards.ts';
 import { Health } from './health.ts';
 import { KafkaLanes } from './kafka-lanes.ts';
 import { createParsePool, type ParsePool } from './parse-pool.ts';
-import type { BlockStore, BlockTable, Clock, KafkaSource } from './ports.ts';
+import type { BlockStore, BlockTable, Clock, KafkaSource, LaneOwnership } from './ports.ts';
 import { Writer } from './writer.ts';
 
 export interface PipelineOptions {
@@ -28,6 +28,7 @@ export interface PipelineOptions {
 
 export interface PipelinePorts {
   readonly store: BlockStore;
+  readonly ownership: LaneOwnership;
   readonly freeDiskBytes: () => Promise<number>;
   /** Number of the source of a Kafka topic. */
   readonly kafkaSourceNumber: (topic: string) => Promise<number>;
@@ -52,6 +53,7 @@ export class Pipeline {
   readonly pool: ParsePool;
   readonly coordinator: Coordinator;
   readonly kafkaLanes: KafkaLanes;
+  readonly ownership: LaneOwnership;
   readonly #ports: PipelinePorts;
   readonly #writers: Readonly<Record<BlockTable, Writer>>;
   readonly #committer: Committer;
@@ -61,6 +63,7 @@ export class Pipeline {
   constructor(options: PipelineOptions, ports: PipelinePorts) {
     const { telemetry, clock } = ports;
     this.#ports = ports;
+    this.ownership = ports.ownership;
     this.health = new Health(clock);
     this.health.set('starting', 'The pipeline is starting.');
     this.arena = new Arena(options.memoryBudgetBytes * ARENA_SHARE);
@@ -74,7 +77,9 @@ export class Pipeline {
       arena: this.arena,
       pool: this.pool,
       writers: this.#writers,
+      ownership: ports.ownership,
       telemetry,
+      health: this.health,
       clock,
       maxBlockBytes: options.memoryBudgetBytes * BLOCK_SHARE,
     });
@@ -85,6 +90,8 @@ export class Pipeline {
       telemetry,
       clock,
       sourceNumber: ports.kafkaSourceNumber,
+      ownership: ports.ownership,
+      rejoin: (epoch, reason) => ports.kafka?.rejoin?.(epoch, reason),
     });
     this.#committer = new Committer({
       coordinator,
@@ -155,7 +162,6 @@ export class Pipeline {
       store,
       telemetry,
       clock,
-      health: this.health,
       isUpstreamBusy: () => this.coordinator.isParsing,
     };
     const limits = {

@@ -59,6 +59,8 @@ export interface KafkaSource {
   start(handlers: KafkaSourceHandlers): Promise<void>;
   /** Refused with `lane_closed` when `epoch` is not the current one. Commit first, stop second. */
   commit(epoch: number, offsets: readonly OffsetCommit[]): Promise<void>;
+  /** Ends the assignment of `epoch`, if it is the current one, and joins the group anew. */
+  rejoin?(epoch: number, reason: string): void;
   status(): KafkaSourceStatus;
   stop(deadlineMs: number): Promise<void>;
 }

@@ -8,6 +8,8 @@ import { Pipeline, type PipelineOptions } from '../../src/pipeline/pipeline.ts';
 import type { BlockStore, KafkaSource } from '../../src/pipeline/ports.ts';
 import { createBlockStore } from '../../src/store/block-store.ts';
 import { readFreeDiskBytes } from '../../src/store/disk.ts';
+import { createOwnerName } from '../../src/store/lane-claims.ts';
+import { createLaneOwnership } from '../../src/store/lane-ownership.ts';
 import { registerSource } from '../../src/store/sources.ts';
 import { RecordingTelemetry, type TestClickHouse } from './clickhouse.ts';
 import { kafkaBrokers, uniqueName } from './kafka.ts';
@@ -63,10 +65,12 @@ export async function startPipeline(options: TestPipelineOptions): Promise<TestP
     topics === undefined
       ? undefined
       : createKafkaSource({ ...connection, topics, ...options.kafka }, telemetry);
+  const owner = createOwnerName();
   const pipeline = new Pipeline(
     { ...DEFAULTS, ...options.settings },
     {
-      store: options.blockStore ?? createBlockStore(clickhouse.store),
+      store: options.blockStore ?? createBlockStore(clickhouse.store, { owner }),
+      ownership: createLaneOwnership(clickhouse.store, { owner }),
       freeDiskBytes: options.freeDiskBytes ?? (() => readFreeDiskBytes(clickhouse.store)),
       kafkaSourceNumber: async (topic) => {
         const cluster = kafka?.clusterId ?? NO_CLUSTER;
