@@ -76,7 +76,10 @@ export function createIdempotencyStore(store: Store, owner: string): Idempotency
       const records = await readRecords(reservations.map(({ key }) => key.digest));
       const stands = reservations.map((own) => {
         const record = records.get(own.key.digest);
-        return record?.completed === undefined && record?.reservations.every((found) => isSamePlace(found, own)) === true;
+        return (
+          record?.completed === undefined &&
+          record?.reservations.every((found) => isSamePlace(found, own)) === true
+        );
       });
       const refused = reservations.filter((_, i) => stands[i] !== true);
       if (refused.length > 0) await write('withdrawn', refused);

@@ -11,7 +11,7 @@ import type { HttpServer } from '../../src/api/http/port.ts';
 import { createHttpServer } from '../../src/api/http/server.ts';
 import type { Role } from '../../src/api/route.ts';
 import { type ErrorCode, MillraceError } from '../../src/errors.ts';
-import type { IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
+import type { IngestKey, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
@@ -23,9 +23,12 @@ export const MAX_BODY_BYTES = 100_000;
 /** Keeps bodies and gives the outcome that the test set. */
 export class RecordingIngest implements IngestPort {
   readonly bodies: { readonly text: string; readonly format: BodyFormat }[] = [];
+  /** Of the bodies that had one. */
+  readonly keys: IngestKey[] = [];
   outcome: IngestOutcome = { kind: 'stored', acceptedCount: 1, rejectedCount: 0, rejected: [] };
 
-  async submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome> {
+  async submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome> {
+    if (key !== undefined) this.keys.push(key);
     this.bodies.push({ text: new TextDecoder().decode(body), format });
     return this.outcome;
   }
