@@ -15,6 +15,7 @@ import { Tokens } from './auth/tokens.ts';
 import { createUsers } from './auth/users.ts';
 import { Front } from './front.ts';
 import { probeRoutes, statusRoutes } from './health/health-routes.ts';
+import { Ledger } from './health/ledger.ts';
 import { ByteBudget } from './ingest/byte-budget.ts';
 import { ingestRoutes } from './ingest/ingest-routes.ts';
 import { lettersRoutes } from './letters/letters-routes.ts';
@@ -52,15 +53,14 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
     telemetry,
   };
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;
-  const health = { status, metricsToken };
   const routes = [
     ...authRoutes(auth),
     ...ingestRoutes({ ingest, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
     ...logsRoutes({ store, cursorSecret: keys.cursorSecret, now }),
     ...lettersRoutes({ store, cursorSecret: keys.cursorSecret, letterSeal, now }),
     ...summaryRoutes({ store, now }),
-    ...probeRoutes(health),
-    ...statusRoutes(health),
+    ...probeRoutes({ status, metricsToken }),
+    ...statusRoutes(status, new Ledger(store, now)),
   ];
   return new Front(routes, { authenticate: (request) => authenticate(request, auth), telemetry, hasTls });
 }

@@ -12,13 +12,16 @@ import { readPackageVersion } from '../package-info.ts';
 import type { ApiSettings } from '../pipeline/api-protocol.ts';
 import { ApiThread } from '../pipeline/api-thread.ts';
 import { DirectSource } from '../pipeline/direct-source.ts';
+import { KeyedIngest } from '../pipeline/keyed-ingest.ts';
 import type { Lane } from '../pipeline/lane.ts';
+import { registerLaneGauges } from '../pipeline/lane-gauges.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import type { Clock, KafkaSource } from '../pipeline/ports.ts';
 import { Status } from '../pipeline/status.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import { readFreeDiskBytes } from '../store/disk.ts';
 import { makeDataDir } from '../store/embedded/make-data-dir.ts';
+import { createIdempotencyStore } from '../store/idempotency.ts';
 import { createOwnerName } from '../store/lane-claims.ts';
 import { createLaneOwnership } from '../store/lane-ownership.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
@@ -52,9 +55,11 @@ export class Service {
   readonly #config: Config;
   readonly #kind: ServiceKind;
   readonly #telemetry: ServiceTelemetry;
+  /** Of its claims and of all that it writes. */
+  readonly #owner = createOwnerName();
   #opened: OpenedStore | undefined;
   #pipeline: Pipeline | undefined;
-  #direct: DirectSource | undefined;
+  #ingest: KeyedIngest | undefined;
   #status: Status | undefined;
   #http: HttpEnd | undefined;
   #isStarted = false;
@@ -110,8 +115,8 @@ export class Service {
     this.#isStopping = true;
     if (this.#isStarted) this.#telemetry.emit('stopping', { deadlineMs });
     const isDrained =
-      (await this.#pipeline?.drain(deadlineMs, () => (this.#direct?.inFlightCount ?? 0) === 0)) ?? true;
-    this.#direct?.close();
+      (await this.#pipeline?.drain(deadlineMs, () => (this.#ingest?.inFlightCount ?? 0) === 0)) ?? true;
+    this.#ingest?.close();
     await this.#http?.stop(HTTP_STOP_MS);
     this.#status?.stop();
     await this.#pipeline?.stop(KAFKA_STOP_MS);
@@ -124,7 +129,7 @@ export class Service {
   #createPipeline({ store }: OpenedStore, [letterKey]: LetterKeys): Pipeline {
     const config = this.#config;
     const kafka = this.#createKafka();
-    const owner = createOwnerName();
+    const owner = this.#owner;
     return new Pipeline(
       {
         workerCount: config.workers,
@@ -163,7 +168,7 @@ export class Service {
     );
   }
 
-  async #createDirectSource(opened: OpenedStore): Promise<DirectSource> {
+  async #createIngest(opened: OpenedStore): Promise<KeyedIngest> {
     const pipeline = this.pipeline;
     const { arena, coordinator, pool } = pipeline;
     const refusal = (): MillraceError | undefined => {
@@ -173,9 +178,19 @@ export class Service {
       return undefined;
     };
     const openLane = (onLost: () => void): Promise<Lane> => this.#openHttpLane(opened, onLost);
-    this.#direct = new DirectSource({ arena, coordinator, pool, clock, refusal, openLane });
-    await this.#direct.start();
-    return this.#direct;
+    const ports = { arena, coordinator, pool, clock, refusal, openLane };
+    const plain = new DirectSource(ports);
+    await plain.start();
+    this.#ingest = new KeyedIngest({
+      ...ports,
+      plain,
+      keys: createIdempotencyStore(opened.store, this.#owner),
+      ownership: pipeline.ownership,
+      store: createBlockStore(opened.store, { owner: this.#owner }),
+      // An embedded ClickHouse has no other program; at an external one it may be alive, and slow.
+      takeOverAfterMs: this.#config.clickhouseUrl === undefined ? 0 : REQUEST_DEADLINE_MS,
+    });
+    return this.#ingest;
   }
 
   async #openHttpLane({ store }: OpenedStore, onLost: () => void): Promise<Lane> {
@@ -187,6 +202,7 @@ export class Service {
 
   #createStatus(pipeline: Pipeline): Status {
     const telemetry = this.#telemetry;
+    registerLaneGauges((name, help, read) => telemetry.gauge(name, help, read), pipeline.coordinator);
     const status = new Status({
       pipeline,
       clock,
@@ -212,7 +228,7 @@ export class Service {
     opened: OpenedStore,
     { status, letterKeys }: { readonly status: Status; readonly letterKeys: LetterKeys },
   ): Promise<number> {
-    const ingest = await this.#createDirectSource(opened);
+    const ingest = await this.#createIngest(opened);
     const api = new ApiThread(this.#apiSettings(opened, letterKeys), {
       ingest,
       status,

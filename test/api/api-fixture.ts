@@ -12,7 +12,7 @@ import { createHttpServer } from '../../src/api/http/server.ts';
 import type { Role } from '../../src/api/route.ts';
 import { LetterSeal } from '../../src/encode/letter-seal.ts';
 import { type ErrorCode, MillraceError } from '../../src/errors.ts';
-import type { IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
+import type { IngestKey, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
@@ -25,9 +25,12 @@ export const MAX_BODY_BYTES = 100_000;
 /** Keeps bodies and gives the outcome that the test set. */
 export class RecordingIngest implements IngestPort {
   readonly bodies: { readonly text: string; readonly format: BodyFormat }[] = [];
+  /** Of the bodies that had one. */
+  readonly keys: IngestKey[] = [];
   outcome: IngestOutcome = { kind: 'stored', acceptedCount: 1, rejectedCount: 0, rejected: [] };
 
-  async submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome> {
+  async submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome> {
+    if (key !== undefined) this.keys.push(key);
     this.bodies.push({ text: new TextDecoder().decode(body), format });
     return this.outcome;
   }
@@ -41,7 +44,7 @@ export class SettableStatus implements StatusPort {
   isSilent = false;
   readonly snapshots: { -readonly [K in SnapshotKind]: StatusSnapshots[K] } = {
     readiness: { problems: [] },
-    ledger: [],
+    lanes: [],
     status: {},
     metrics: { contentType: 'text/plain; version=0.0.4', text: 'millrace_up 1\n' },
   };
