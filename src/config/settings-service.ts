@@ -11,6 +11,11 @@ export const GENERAL_SETTINGS = [
     default: './data',
     help: 'directory of everything that is kept: database, keys, run.json',
   }),
+  file('KEY_FILE', 'keyFile', {
+    group: 'general',
+    defaultText: 'keys/dead-letters.key in DATA_DIR, made at first start',
+    help: 'key of the dead letters, 64 hexadecimal digits, the same for all members of a group; further lines: older keys, only to read',
+  }),
   choice('LOG_LEVEL', 'logLevel', {
     group: 'general',
     values: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -97,6 +102,14 @@ export const KAFKA_SETTINGS = [
     help: 'topics that are read',
   }),
   text('KAFKA_GROUP', 'kafkaGroup', { group: 'kafka', default: 'millrace', help: 'consumer group' }),
+  number('KAFKA_SESSION_TIMEOUT_MS', 'kafkaSessionTimeoutMs', {
+    group: 'kafka',
+    kind: 'duration',
+    default: 10_000,
+    min: 1000,
+    max: 600_000,
+    help: 'silence after which the group gives the partitions of a member to the others; a killed program waits as long for its own',
+  }),
   flag('KAFKA_SSL', 'kafkaSsl', { group: 'kafka', help: 'encrypt the connection to the brokers' }),
   file('KAFKA_SSL_CA', 'kafkaSslCa', { group: 'kafka', help: 'certificate authority of the brokers, PEM' }),
   file('KAFKA_SSL_CERT', 'kafkaSslCert', { group: 'kafka', help: 'client certificate, PEM' }),

@@ -86,7 +86,9 @@ export class Committer {
     if (due.length === 0) return;
     await failpoint('commit_before');
     try {
-      await this.#ports.store.insertLedger(due.map(({ entry }) => entry));
+      if (!isSabotaged('skip_ledger')) {
+        await this.#ports.store.insertLedger(due.map(({ entry }) => entry));
+      }
     } catch (error) {
       return this.#ledgerRefused(due, toMillraceError(error));
     }
@@ -98,7 +100,10 @@ export class Committer {
    * One of the tokens is revoked: by this process, which has claimed that lane anew meanwhile, or by another; which of
    * the rest it is, they find out by claiming. The next round makes up for it.
    */
-  #ledgerRefused(due: readonly { readonly lane: Lane; readonly entry: LedgerEntry }[], error: MillraceError): void {
+  #ledgerRefused(
+    due: readonly { readonly lane: Lane; readonly entry: LedgerEntry }[],
+    error: MillraceError,
+  ): void {
     if (error.code !== 'lane_closed') throw error;
     for (const { lane, entry } of due) {
       if (lane.token.epoch === entry.epoch) this.#ports.coordinator.doubt(lane, error, true);

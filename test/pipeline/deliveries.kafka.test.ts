@@ -54,7 +54,7 @@ function delivery(topic: string, batches: Delivery['batches'], fetchOffset = 0):
 async function assign(): Promise<string> {
   const topic = uniqueName('by-hand');
   const { kafkaLanes } = subject.pipeline;
-  await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0 }]);
+  await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0, topicId: '' }]);
   return topic;
 }
 
@@ -98,7 +98,7 @@ describe('deliveries', () => {
     };
     await expect(again()).rejects.toMatchObject({ code: 'lane_closed' });
     await untilStored();
-    await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0 }]);
+    await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, topicId: '', partition: 0 }]);
     await again();
     await untilStored();
     expect((await stored(topic)).rows).toBe(1400);
@@ -111,7 +111,9 @@ describe('deliveries', () => {
     const watch = setInterval(() => {
       peakBytes = Math.max(peakBytes, coordinator.blockBytes);
     }, 5);
-    const batches = Array.from({ length: 6 }, (_, index) => batch(index * 100_000, 100_000, { codec: 'gzip' }));
+    const batches = Array.from({ length: 6 }, (_, index) =>
+      batch(index * 100_000, 100_000, { codec: 'gzip' }),
+    );
     for (const each of batches) {
       await kafkaLanes.onDelivery(delivery(topic, [each], each.baseOffset), heartbeat);
     }

@@ -73,7 +73,8 @@ export async function expectBalancedLedger(store: Store): Promise<LedgerSum> {
     const lane = { source, partition };
     expect({ ...lane, received: all }).toEqual({ ...lane, received: ok + there + gone + dead });
     expect({ ...lane, covered }).toEqual({ ...lane, covered: span });
-    const stored = (rowsOf.get(`${source}/${partition}`) ?? 0) + (lettersOf.get(`${source}/${partition}`) ?? 0);
+    const stored =
+      (rowsOf.get(`${source}/${partition}`) ?? 0) + (lettersOf.get(`${source}/${partition}`) ?? 0);
     expect({ ...lane, stored: ok + dead + there }).toEqual({ ...lane, stored });
     sum.received += all;
     sum.stored += ok;
