@@ -3,8 +3,8 @@
  * is killed or its connections are cut, and what was held goes on to arrive.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { until } from '../../support/until.ts';
 import type { Store } from '../../../src/store/clickhouse-client.ts';
+import { until } from '../../support/until.ts';
 import type { Chaos } from '../chaos.ts';
 import { type ProxiedProgram, startProxiedProgram } from '../faults/proxied-program.ts';
 import type { Scenario } from '../scenario.ts';
