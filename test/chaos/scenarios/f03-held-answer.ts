@@ -7,13 +7,14 @@ import type { Store } from '../../../src/store/clickhouse-client.ts';
 import { until } from '../../support/until.ts';
 import type { Chaos } from '../chaos.ts';
 import { type ProxiedProgram, startProxiedProgram } from '../faults/proxied-program.ts';
+import type { StruckInsert } from '../faults/store-proxy.ts';
 import type { Scenario } from '../scenario.ts';
 
 const RATE = 4000;
 const STRUCK_MS = 30_000;
 /** The group waits for the session of the dead member to end. */
 const CLAIMED_MS = 60_000;
-const GUARD_REFUSES = 500;
+const STORED = 200;
 /** The program notices by itself, without an answer, that nothing moves. */
 const NO_PROGRESS_MS = 40_000;
 
@@ -23,11 +24,13 @@ async function strike(
   { proxy }: ProxiedProgram,
   table: string,
   kind: 'hold' | 'stall',
-): Promise<() => number> {
+): Promise<StruckInsert> {
   const before = proxy.struck.length;
   proxy.strikeNext(table, { kind });
   await until(() => proxy.struck.length > before, { timeoutMs: STRUCK_MS, seen: () => proxy.struck });
-  return () => proxy.struck[before]?.status ?? 0;
+  const struck = proxy.struck[before];
+  if (struck === undefined) throw new Error('no insert was struck');
+  return struck;
 }
 
 async function revocationCount(store: Store): Promise<number> {
@@ -54,7 +57,7 @@ const cutWhileHeld: Round = async (chaos, program) => {
 
 const killWhileStalled: Round = async (chaos, program) => {
   const { member, proxy, store } = program;
-  const status = await strike(program, 'logs', 'stall');
+  const struck = await strike(program, 'logs', 'stall');
   chaos.fault('second half of an insert held, kill -9, the half arrives after the next start');
   await member.kill();
   const before = await revocationCount(store);
@@ -64,8 +67,11 @@ const killWhileStalled: Round = async (chaos, program) => {
   await until(async () => (await revocationCount(store)) > before, { timeoutMs: CLAIMED_MS });
   await delay(chaos.random.between(0, 1000));
   proxy.release();
-  await until(() => status() > 0, { timeoutMs: STRUCK_MS });
-  chaos.expect(status() === GUARD_REFUSES, `the dead program's insert was answered with ${status()}`);
+  await until(() => struck.isOver, { timeoutMs: STRUCK_MS });
+  chaos.expect(
+    struck.status !== STORED,
+    "the dead program's insert was acknowledged after its lane was taken over",
+  );
   await insert;
 };
 
