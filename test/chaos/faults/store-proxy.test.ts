@@ -117,17 +117,20 @@ test('an answer that is held: the rows are stored, and the client hears of it on
   expect(await inserting).toBeUndefined();
 });
 
-test('a request that is stalled: ClickHouse gets the rest of it when its sender is gone', async () => {
-  proxy.strikeNext('t', { kind: 'stall' });
-  const inserting = insert();
-  await until(() => proxy.struck.length === 1);
-  await store.close();
-  expect((await inserting)?.code).toBe('store_unavailable');
-  expect(await storedCount()).toBe(0);
-  proxy.release();
-  await until(() => proxy.struck[0]?.status === 200);
-  expect(await storedCount()).toBe(ROWS);
-});
+test.each(['start', 'body'] as const)(
+  'a request that is stalled at its %s: ClickHouse gets the rest when its sender is gone',
+  async (at) => {
+    proxy.strikeNext('t', { kind: 'stall', at });
+    const inserting = insert();
+    await until(() => proxy.struck.length === 1);
+    await store.close();
+    expect((await inserting)?.code).toBe('store_unavailable');
+    expect(await storedCount()).toBe(0);
+    proxy.release();
+    await until(() => proxy.struck[0]?.status === 200);
+    expect(await storedCount()).toBe(ROWS);
+  },
+);
 
 test('seeded faults: the same seed strikes the same inserts, in about the share that was asked for', () => {
   const strikes = (seed: number): number[] => {

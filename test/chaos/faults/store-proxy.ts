@@ -19,8 +19,8 @@ export type StoreFault =
   | { readonly kind: 'cut'; readonly at: 'request' | 'answer' }
   /** Forwarded; the answer waits in the proxy until `release` or `stop`. */
   | { readonly kind: 'hold' }
-  /** The second half of the body waits in the proxy, and goes on at `release` even when its sender is long dead. */
-  | { readonly kind: 'stall' };
+  /** All of it, or the second half of its body, waits in the proxy, and goes on at `release`, be its sender long dead. */
+  | { readonly kind: 'stall'; readonly at: 'start' | 'body' };
 
 /** One INSERT on its way. */
 export interface SeenInsert {
@@ -36,6 +36,8 @@ export interface StruckInsert extends SeenInsert {
   /** False as long as it is stalled. */
   isOver: boolean;
 }
+
+type Stall = Extract<StoreFault, { kind: 'stall' }>;
 
 export type ChooseFault = (insert: SeenInsert) => StoreFault | undefined;
 
@@ -125,7 +127,7 @@ export class StoreProxy {
 
   async #strike(exchange: Exchange & SeenInsert & { readonly fault: StoreFault }): Promise<void> {
     const { answer, table, number, fault } = exchange;
-    if (fault.kind === 'stall') return await this.#stall(exchange);
+    if (fault.kind === 'stall') return await this.#stall({ ...exchange, fault });
     const stored = await this.#reach(exchange, fault);
     this.struck.push({ table, number, fault, status: stored?.status ?? 0, isOver: true });
     if (fault.kind === 'cut') return void answer.destroy();
@@ -134,17 +136,18 @@ export class StoreProxy {
     answer.writeHead(stored?.status ?? 502, stored?.headers).end(stored?.body);
   }
 
-  async #stall(exchange: Exchange & SeenInsert & { readonly fault: StoreFault }): Promise<void> {
+  async #stall(exchange: Exchange & SeenInsert & { readonly fault: Stall }): Promise<void> {
     const { incoming, answer, target, body, table, number, fault } = exchange;
     const all = body ?? (await buffer(incoming));
-    const outgoing = this.#open(incoming, target);
-    const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
-    outgoing.write(all.subarray(0, all.length >> 1));
     const struck: StruckInsert = { table, number, fault, status: 0, isOver: false };
     this.struck.push(struck);
     try {
-      // ClickHouse may have lost patience by then.
-      await Promise.race([this.#untilReleased(), answered]);
+      if (fault.at === 'start') await this.#untilReleased();
+      const outgoing = this.#open(incoming, target);
+      const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
+      outgoing.write(all.subarray(0, all.length >> 1));
+      // ClickHouse may lose patience.
+      if (fault.at === 'body') await Promise.race([this.#untilReleased(), answered]);
       outgoing.end(all.subarray(all.length >> 1));
       const [from] = await answered;
       struck.status = from.statusCode ?? 0;
@@ -159,7 +162,7 @@ export class StoreProxy {
   }
 
   /** What of the request the fault lets reach ClickHouse; undefined: not the whole of it. */
-  async #reach(exchange: Exchange, fault: Exclude<StoreFault, { kind: 'stall' }>) {
+  async #reach(exchange: Exchange, fault: Exclude<StoreFault, Stall>) {
     const { incoming, body } = exchange;
     const isWhole =
       fault.kind === 'hold' || (fault.kind === 'answer' ? fault.isStored : fault.at === 'answer');

@@ -7,7 +7,7 @@ import type { Store } from '../../../src/store/clickhouse-client.ts';
 import { until } from '../../support/until.ts';
 import type { Chaos } from '../chaos.ts';
 import { type ProxiedProgram, startProxiedProgram } from '../faults/proxied-program.ts';
-import type { StruckInsert } from '../faults/store-proxy.ts';
+import type { StoreFault, StruckInsert } from '../faults/store-proxy.ts';
 import type { Scenario } from '../scenario.ts';
 
 const RATE = 4000;
@@ -20,13 +20,9 @@ const NO_PROGRESS_MS = 40_000;
 
 type Round = (chaos: Chaos, program: ProxiedProgram) => Promise<void>;
 
-async function strike(
-  { proxy }: ProxiedProgram,
-  table: string,
-  kind: 'hold' | 'stall',
-): Promise<StruckInsert> {
+async function strike({ proxy }: ProxiedProgram, table: string, fault: StoreFault): Promise<StruckInsert> {
   const before = proxy.struck.length;
-  proxy.strikeNext(table, { kind });
+  proxy.strikeNext(table, fault);
   await until(() => proxy.struck.length > before, { timeoutMs: STRUCK_MS, seen: () => proxy.struck });
   const struck = proxy.struck[before];
   if (struck === undefined) throw new Error('no insert was struck');
@@ -40,7 +36,7 @@ async function revocationCount(store: Store): Promise<number> {
 
 const killWhileHeld: Round = async (chaos, program) => {
   const table = chaos.random.pick(['logs', 'logs', 'ledger']);
-  await strike(program, table, 'hold');
+  await strike(program, table, { kind: 'hold' });
   chaos.fault(`answer of an insert into ${table} held, kill -9`);
   await program.member.kill();
   program.proxy.release();
@@ -48,7 +44,7 @@ const killWhileHeld: Round = async (chaos, program) => {
 };
 
 const cutWhileHeld: Round = async (chaos, program) => {
-  await strike(program, 'logs', 'hold');
+  await strike(program, 'logs', { kind: 'hold' });
   await delay(chaos.random.between(0, 1000));
   chaos.fault('answer of an insert into logs held, all connections cut');
   program.proxy.cutAll();
@@ -57,15 +53,19 @@ const cutWhileHeld: Round = async (chaos, program) => {
 
 const killWhileStalled: Round = async (chaos, program) => {
   const { member, proxy, store } = program;
-  const struck = await strike(program, 'logs', 'stall');
-  chaos.fault('second half of an insert held, kill -9, the half arrives after the next start');
+  // Whoever takes over sees an insert that has begun and waits for it; of one that still travels he knows nothing.
+  const at = chaos.sabotage === 'skip_guard' ? 'start' : chaos.random.pick(['start', 'body'] as const);
+  const struck = await strike(program, 'logs', { kind: 'stall', at });
+  const what = at === 'start' ? 'an insert' : 'the second half of an insert';
+  chaos.fault(`${what} held, kill -9, it arrives when its lanes have been taken over`);
   await member.kill();
   const before = await revocationCount(store);
   const insert = chaos.firstInsert(store);
   await member.start();
   // Only from then on is it too late for the dead program's insert.
   await until(async () => (await revocationCount(store)) > before, { timeoutMs: CLAIMED_MS });
-  await delay(chaos.random.between(0, 1000));
+  if (at === 'start') await insert;
+  else await delay(chaos.random.between(0, 1000));
   proxy.release();
   await until(() => struck.isOver, { timeoutMs: STRUCK_MS });
   chaos.expect(
@@ -77,7 +77,7 @@ const killWhileStalled: Round = async (chaos, program) => {
 
 const untilNoticed: Round = async (chaos, { member, proxy, ...program }) => {
   const heldAt = Date.now();
-  await strike({ member, proxy, ...program }, 'logs', 'hold');
+  await strike({ member, proxy, ...program }, 'logs', { kind: 'hold' });
   chaos.fault('answer of an insert into logs held until /readyz tells');
   await chaos.eventually(
     () => member.saidSince(heldAt, 'no_progress'),
