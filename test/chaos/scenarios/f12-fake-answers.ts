@@ -38,7 +38,7 @@ export const fakeAnswers: Scenario = {
     await chaos.firstInsert(store);
     chaos.fault('one insert in three is answered wrongly');
     proxy.strike(seededFaults({ seed: chaos.seed, share: 1 / 3, tables: TABLES, faults: FAULTS }));
-    const least = chaos.pick(4, 40);
+    const least = chaos.pick(2, 40);
     const areEnough = (): boolean => [true, false].every((isStored) => deniedCount(proxy, isStored) >= least);
     await until(areEnough, { timeoutMs: STRUCK_MS, seen: () => proxy.struck.length });
     chaos.fault('every insert into logs is refused with code 241');
