@@ -86,7 +86,7 @@ export const diskFull: Scenario = {
     const program = await startOnSmallDisk(chaos, 0);
     const load = await chaos.startLoad({ rate: RATE });
     await chaos.firstInsert(program.member);
-    for (let round = 1; round <= chaos.pick(2, 6); round++) {
+    for (let round = 1; round <= chaos.pick(1, 6); round++) {
       const leaveBytes = chaos.random.between(0, 3 * 1024) * 1024;
       await fillAndFree(chaos, program, { leaveBytes, reasons: ['disk_low', 'clickhouse_unavailable'] });
     }
