@@ -52,6 +52,11 @@ describe('flexible encoding', () => {
   });
 });
 
+/** Fields of a message, written apart. */
+function hex(fields: string): string {
+  return fields.replaceAll(' ', '');
+}
+
 describe('Metadata request', () => {
   it('asks for names only and never creates a topic', async () => {
     const { request } = topicIdsRequest(['ab', 'c']);
@@ -61,14 +66,14 @@ describe('Metadata request', () => {
   });
 
   it('reads the ids of the topics that exist', async () => {
-    const broker = '0000000105686f73740000238400' + '00';
-    const partition = '0000000000000000000100000000' + '0200000001' + '0200000001' + '0100';
+    const broker = hex('0000000105686f73740000238400 00');
+    const partition = hex('0000000000000000000100000000 0200000001 0200000001 0100');
     const there = `000003616 2${ID_HEX}0002${partition}8000000000`.replace(' ', '');
     const withoutLeader = `0005026 4${ID_HEX}00018000000000`.replace(' ', '');
     const missing = `00030263${NO_ID_HEX}00018000000000`;
     const withoutId = `00000265${NO_ID_HEX}00018000000000`;
     const topics = `05${there}${withoutLeader}${missing}${withoutId}`;
-    const answer = `00${'00000000'}02${broker}02${'6b'}${'00000001'}${topics}8000000000`;
+    const answer = `000000000002${broker}026b00000001${topics}8000000000`;
     const { decode } = topicIdsRequest([]).response;
     expect(await decode(Buffer.from(answer, 'hex'))).toEqual(
       new Map([
@@ -80,7 +85,7 @@ describe('Metadata request', () => {
   });
 
   it('refuses to take a topic that may not be looked at for a missing one', () => {
-    const answer = `0000000000010000000001021d${''}`;
+    const answer = '0000000000010000000001021d';
     const topic = `001d026 1${NO_ID_HEX}00018000000000`.replace(' ', '');
     const bytes = Buffer.from(`${answer.slice(0, 22)}02${topic}8000000000`, 'hex');
     expect(() => topicIdsRequest([]).response.decode(bytes)).toThrow('error 29');
@@ -95,9 +100,9 @@ describe('Fetch request by id', () => {
     const partitions = [{ partition: 5, fetchOffset: '6', maxBytes: 7 }];
     const { request } = fetchByIdRequest({ ...limits, topics: [{ topic: 'ab', partitions }] }, ids);
     expect(request).toMatchObject({ apiKey: 1, apiVersion: 13 });
-    const header = 'ffffffff' + '00000002' + '00000003' + '00000004' + '01' + '00000000' + 'ffffffff';
-    const asked = '00000005' + 'ffffffff' + '0000000000000006' + 'ffffffff' + 'ffffffffffffffff' + '00000007';
-    expect(await bytesOf(request)).toBe(`00${header}02${ID_HEX}02${asked}00000101` + '00');
+    const header = hex('ffffffff 00000002 00000003 00000004 01 00000000 ffffffff');
+    const asked = hex('00000005 ffffffff 0000000000000006 ffffffff ffffffffffffffff 00000007');
+    expect(await bytesOf(request)).toBe(`00${header}02${ID_HEX}02${asked}0000010100`);
   });
 
   it('asks for the partitions of all topics in an order that changes', async () => {
@@ -113,7 +118,7 @@ describe('Fetch request by id', () => {
   });
 
   it('reads partitions with their errors, aborted transactions and batches', async () => {
-    const aborted = '02' + '0000000000000009' + '0000000000000008' + '00';
+    const aborted = hex('02 0000000000000009 0000000000000008 00');
     const head = (partition: string, error: string): string =>
       `${partition}${error}000000000000000a00000000000000090000000000000001`;
     const first = `${head('00000005', '0000')}${aborted}ffffffff0100`;

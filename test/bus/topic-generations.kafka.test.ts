@@ -47,7 +47,7 @@ function deliveriesOf(collector: Collector, topic: string, isId: (id: string) =>
  * The source reads 100 records and commits. While its handler holds one more, so that nothing is fetched, the topic is
  * made again with `newCount` others.
  */
-async function makeAgain(newCount: number): Promise<void> {
+async function expectKeptApart(newCount: number): Promise<void> {
   const topic = await createTopic('again');
   const oldId = await topicIdOf(topic);
   await produce(topic, messages('old', 100));
@@ -97,9 +97,9 @@ describe('Kafka source and the ids of topics', () => {
     }
   });
 
-  it('reads a topic that was made again from its beginning, as another topic', () => makeAgain(60));
+  it('reads a topic that was made again from its beginning, as another topic', () => expectKeptApart(60));
 
-  it('keeps them apart when the new one reaches past the old position at once', () => makeAgain(150));
+  it('keeps them apart when the new one reaches past the old position at once', () => expectKeptApart(150));
 
   it('keeps them apart on a broker that cannot fetch by id', async () => {
     const { prototype } = require('kafkajs/src/broker') as {
@@ -111,7 +111,7 @@ describe('Kafka source and the ids of topics', () => {
       this.versions[1] = { minVersion: 0, maxVersion: 12 };
     };
     try {
-      await makeAgain(150);
+      await expectKeptApart(150);
     } finally {
       prototype.connect = connect;
     }
