@@ -25,10 +25,18 @@ export const FAILPOINTS = [
   'worker',
   /** A parse worker has a record in hand whose bytes contain POISON_MARK. */
   'poison',
+  /** Records of dead letters were stored again, the letters are not marked as moved. */
+  'redrive_between',
 ] as const;
 
 /** Safeguards that can be left out, so that the oracle of the chaos suite can be seen to notice. */
-export const SABOTAGES = ['commit_before_ack', 'skip_read_back', 'skip_guard', 'skip_recomputation'] as const;
+export const SABOTAGES = [
+  'commit_before_ack',
+  'skip_read_back',
+  'skip_guard',
+  'skip_recomputation',
+  'skip_ledger',
+] as const;
 
 /** `kill`: SIGKILL to the process; `exit`: the thread ends; `oom`: its heap is filled; `stop`: SIGSTOP to the process. */
 const ACTIONS = ['kill', 'exit', 'throw', 'oom', 'stop'] as const;

@@ -1,6 +1,6 @@
 /**
  * Every internal event of the program, defined once: its log level, its text and its counter.
- * Code emits by name (`telemetry.emit('insert_retried', {table})`); what implements the port logs and counts.
+ * Code emits by name (`telemetry.emit('insert_failed', {table})`); what implements the port logs and counts.
  * Emit per batch, never per record.
  */
 
@@ -72,6 +72,11 @@ export const INTERNAL_EVENTS = {
     text: 'Kafka consumer crashed; it will be created again',
     counter: 'millrace_kafka_crashes_total',
   },
+  kafka_rejoins: {
+    level: 'info',
+    text: 'the Kafka consumer leaves its group and joins anew',
+    counter: 'millrace_kafka_rejoins_total',
+  },
   assignment_waits: { level: 'warn', text: 'the Kafka assignment waits for ClickHouse' },
   offsets_committed: { level: 'debug', text: 'offsets committed', counter: 'millrace_offset_commits_total' },
   commit_failed: {
@@ -85,6 +90,11 @@ export const INTERNAL_EVENTS = {
     counter: 'millrace_received_records_total',
   },
   records_stored: { level: 'debug', text: 'records stored', counter: 'millrace_stored_records_total' },
+  records_already_present: {
+    level: 'debug',
+    text: 'records were stored already',
+    counter: 'millrace_already_present_records_total',
+  },
   records_filtered: {
     level: 'debug',
     text: 'records filtered',
@@ -103,17 +113,31 @@ export const INTERNAL_EVENTS = {
     counter: 'millrace_slow_path_records_total',
   },
   insert_done: { level: 'debug', text: 'insert done', counter: 'millrace_inserts_total', labels: ['table'] },
-  insert_retried: {
+  insert_failed: {
     level: 'warn',
-    text: 'insert failed and is tried again',
-    counter: 'millrace_insert_retries_total',
+    text: 'insert failed; its lanes are claimed anew and only what is missing is stored',
+    counter: 'millrace_insert_failures_total',
     labels: ['table'],
   },
-  insert_bisected: {
+  insert_refused: {
     level: 'warn',
-    text: 'insert was refused and is split',
-    counter: 'millrace_insert_bisections_total',
-    labels: ['table'],
+    text: 'ClickHouse refused rows; they are sent alone, then in halves',
+    counter: 'millrace_insert_refusals_total',
+  },
+  lanes_claimed: {
+    level: 'info',
+    text: 'lanes were taken over',
+    counter: 'millrace_lane_claims_total',
+  },
+  claim_failed: {
+    level: 'warn',
+    text: 'lanes could not be claimed; tried again',
+    counter: 'millrace_lane_claim_failures_total',
+  },
+  lane_lost: {
+    level: 'warn',
+    text: 'another process took a lane; nothing more of it is written here',
+    counter: 'millrace_lost_lanes_total',
   },
   worker_died: { level: 'error', text: 'a worker thread died', counter: 'millrace_worker_deaths_total' },
   disk_low: { level: 'error', text: 'disk is nearly full; ingestion waits' },

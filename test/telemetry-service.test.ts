@@ -40,13 +40,13 @@ describe('service telemetry', () => {
 
   test('thins out what repeats and says how much was left out', () => {
     const { telemetry, parsed, moveMs } = harness();
-    for (let i = 0; i < 1000; i++) telemetry.emit('insert_retried', { table: 'logs' });
+    for (let i = 0; i < 1000; i++) telemetry.emit('insert_failed', { table: 'logs' });
     expect(parsed()).toHaveLength(5);
     moveMs(10_001);
-    telemetry.emit('insert_retried', { table: 'logs' });
+    telemetry.emit('insert_failed', { table: 'logs' });
     expect(parsed()).toHaveLength(7);
-    expect(parsed()[5]).toMatchObject({ event: 'insert_retried', suppressed: 995 });
-    for (let i = 0; i < 10; i++) telemetry.emit('insert_retried', { table: 'logs' });
+    expect(parsed()[5]).toMatchObject({ event: 'insert_failed', suppressed: 995 });
+    for (let i = 0; i < 10; i++) telemetry.emit('insert_failed', { table: 'logs' });
     telemetry.flush();
     expect(parsed().at(-1)).toMatchObject({ suppressed: 6 });
   });

@@ -3,8 +3,12 @@
  * Each names the fault it removes; all are applied once, by load-kafkajs.ts, behind its version check.
  */
 
+import { areTopicsCurrent, type KafkaCluster } from './kafkajs-topic-ids.ts';
+
 interface OffsetManager {
   nextOffset(topic: string, partition: number): { toString(): string };
+  /** The next offset is the one after `offset`. */
+  resolveOffset(place: TopicPartition & { readonly offset: string }): void;
 }
 
 /** A batch remembers the assignment it was fetched under; kafkajs makes one offset manager per assignment. */
@@ -19,9 +23,18 @@ interface TopicPartition {
   readonly partition: number;
 }
 
+interface Cluster extends KafkaCluster {
+  getNodeIds(): readonly unknown[];
+  refreshMetadata(): Promise<void>;
+  fetchTopicsOffset(
+    topics: readonly unknown[],
+  ): Promise<readonly { readonly partitions: readonly { readonly offset: string }[] }[]>;
+}
+
 interface ConsumerGroup {
   readonly offsetManager: OffsetManager;
-  readonly cluster: { getNodeIds(): readonly unknown[]; refreshMetadata(): Promise<void> };
+  readonly topicConfigurations: Readonly<Record<string, { readonly fromBeginning?: boolean }>>;
+  readonly cluster: Cluster;
   maxBytes: number;
   maxBytesPerPartition: number;
   /** When the group coordinator last answered, by the time of day. */
@@ -118,30 +131,55 @@ function dropStaleBatches(group: ConsumerGroup, runner: Runner): void {
   };
 }
 
-const lostOffsets = new WeakMap<OffsetManager, Map<string, number>>();
+/** Offsets that the broker no longer had; `to`, exclusive, is where reading went on. */
+export interface LostStretch {
+  readonly from: number;
+  /** Below `from` when the log was cut off at its end. */
+  readonly to: number;
+}
 
-/** An offset that the broker no longer has is replaced by the default one, and nobody is told which it was. */
+const lostStretches = new WeakMap<OffsetManager, Map<string, LostStretch>>();
+
+/**
+ * An offset that the broker no longer has is replaced by the default one, and nobody is told which it was. Nor is
+ * the default committed here, as kafkajs does: when the assignment changes before the lane has gone on, whoever
+ * comes next must find the same gap.
+ */
 function rememberLostOffsets(group: ConsumerGroup): void {
-  const { recoverFromOffsetOutOfRange } = group;
   group.recoverFromOffsetOutOfRange = async function recoverTelling(
     this: ConsumerGroup,
-    place: TopicPartition,
+    { topic, partition }: TopicPartition,
   ): Promise<void> {
-    const { offsetManager } = this;
-    const lost = lostOffsets.get(offsetManager) ?? new Map<string, number>();
-    lostOffsets.set(offsetManager, lost);
-    lost.set(keyOf(place), Number(offsetManager.nextOffset(place.topic, place.partition).toString()));
-    await recoverFromOffsetOutOfRange.call(this, place);
+    const { offsetManager, cluster } = this;
+    // A topic that was made again has nothing to do with the offset.
+    if (!(await areTopicsCurrent(cluster))) return;
+    const position = Number(offsetManager.nextOffset(topic, partition).toString());
+    const [answer] = await cluster.fetchTopicsOffset([
+      { ...this.topicConfigurations[topic], topic, partitions: [{ partition }] },
+    ]);
+    const to = Number(answer?.partitions[0]?.offset ?? position);
+    if (to === position) return;
+    const lost = lostStretches.get(offsetManager) ?? new Map<string, LostStretch>();
+    lostStretches.set(offsetManager, lost);
+    const key = keyOf({ topic, partition });
+    // Lost again before anything was read: one stretch.
+    lost.set(key, { from: lost.get(key)?.from ?? position, to });
+    offsetManager.resolveOffset({ topic, partition, offset: String(to - 1) });
   };
 }
 
-/** The offset that was lost before this batch of kafkajs, told once. */
-export function lostFromOffset(batch: TopicPartition): number | undefined {
+/** What was lost before this batch of kafkajs, told until the batch was taken. */
+export function lostStretch(batch: TopicPartition): LostStretch | undefined {
+  return lostOf(batch)?.get(keyOf(batch));
+}
+
+export function forgetLost(batch: TopicPartition): void {
+  lostOf(batch)?.delete(keyOf(batch));
+}
+
+function lostOf(batch: TopicPartition): Map<string, LostStretch> | undefined {
   const { assignment } = batch as Partial<TaggedBatch>;
-  const lost = assignment === undefined ? undefined : lostOffsets.get(assignment);
-  const offset = lost?.get(keyOf(batch));
-  lost?.delete(keyOf(batch));
-  return offset;
+  return assignment === undefined ? undefined : lostStretches.get(assignment);
 }
 
 /**

@@ -1,9 +1,11 @@
 /**
  * A stretch of record batches → blocks, counts and dead letters: what a parse worker does with one task.
- * Every record of the range becomes one row, one dead letter or one filter count.
+ * Every record of the range becomes one row, one dead letter or one filter count, or is present already.
  */
-import { DeadLetterBlock } from '../encode/dead-letter-block.ts';
+import { type DeadLetter, DeadLetterBlock } from '../encode/dead-letter-block.ts';
 import { EventBlock } from '../encode/event-block.ts';
+import { LetterSeal } from '../encode/letter-seal.ts';
+import { clampRecordTime } from '../encode/record-time.ts';
 import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
 import { failpointSync, isFailpointArmed, POISON_MARK } from '../failpoints.ts';
 import type { BatchFault } from '../parse/batch-fault.ts';
@@ -13,6 +15,9 @@ import { RecordBatchReader } from '../parse/record-batch.ts';
 import { extractSecurityOf } from '../parse/text/extract-security-of.ts';
 import { parseText } from '../parse/text/parse-text.ts';
 import type { Block, DeadLetterNote, ParseResult, ParseTask, ParseWorkerData } from './parse-protocol.ts';
+import type { BlockTable } from './ports.ts';
+import { PresentWalk } from './present.ts';
+import { refusalDetail } from './refusal-detail.ts';
 
 const LEFT_BRACE = 0x7b;
 const MAX_NOTES = 1000;
@@ -20,16 +25,9 @@ const MAX_NOTES = 1000;
 const MAX_TASK_BYTES = 8 * 1024 * 1024;
 const MAX_TASK_LETTERS = 65_536;
 
-/** What a dead letter is made of, besides its reason. */
-interface Letter {
-  readonly offset: number;
-  readonly recordTimeUs: number;
-  readonly detail: string;
-  /** Records it stands for: more than one when a whole batch could not be read. */
-  readonly recordCount: number;
-  readonly bytes: Uint8Array;
-  readonly start: number;
-  readonly end: number;
+interface Letter extends DeadLetter {
+  /** False: the time of receipt stands in, and another reading of the same record would have another. */
+  readonly hasOwnTime: boolean;
 }
 
 /** One per worker; keeps its memory from task to task and nothing else. */
@@ -39,7 +37,7 @@ export class BatchParser {
   readonly #reader: RecordBatchReader;
   readonly #block = new EventBlock();
   readonly #json = new JsonParser(this.#block);
-  readonly #letters = new DeadLetterBlock();
+  readonly #letters: DeadLetterBlock;
   readonly #range = { start: 0, end: 0 };
   #task: ParseTask | undefined;
   #logBlocks: Block[] = [];
@@ -49,11 +47,14 @@ export class BatchParser {
   #letterOffsets: number[] = [];
   #notes: DeadLetterNote[] = [];
   #receivedCount = 0;
+  #alreadyPresentCount = 0;
+  #present: Readonly<Record<BlockTable, PresentWalk>> | undefined;
   #sealedBytes = 0;
   #maxTimestampUs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ParseWorkerData) {
     this.#options = options;
+    this.#letters = new DeadLetterBlock(new LetterSeal([options.letterKey]));
     this.#reader = new RecordBatchReader({ maxDecompressedBytes: options.maxBatchBytes });
   }
 
@@ -71,7 +72,6 @@ export class BatchParser {
       }
       if (reader.fault !== null) this.#fault(reader.fault, task);
     }
-    if (reader.controlCount > 0) this.#filter('control', reader.controlCount);
     return this.#finish(task.endOffset);
   }
 
@@ -84,6 +84,11 @@ export class BatchParser {
     this.#letterOffsets = [];
     this.#notes = [];
     this.#receivedCount = 0;
+    this.#alreadyPresentCount = 0;
+    this.#present = task.present && {
+      logs: new PresentWalk(task.present.logs),
+      dead_letters: new PresentWalk(task.present.dead_letters),
+    };
     this.#sealedBytes = 0;
     this.#maxTimestampUs = Number.NEGATIVE_INFINITY;
     this.#json.slowPathCount = 0;
@@ -101,8 +106,11 @@ export class BatchParser {
     if (this.#isPoisonArmed) this.#checkPoison(task);
     const { offset, timestampMs } = reader;
     const recordTimeUs = timestampMs < 0 ? task.receivedUs : timestampMs * 1000;
+    if (this.#isPresent('logs', offset, timestampMs < 0 ? undefined : recordTimeUs)) {
+      return this.#countPresent(1);
+    }
     if (task.refusal !== undefined) {
-      return this.#refuse(task.refusal.reason, task.refusal.detail, recordTimeUs);
+      return this.#refuse(task.refusal.reason, refusalDetail(task.refusal), recordTimeUs);
     }
     if (reader.valueIsNull) {
       this.#receivedCount++;
@@ -115,17 +123,33 @@ export class BatchParser {
     }
     this.#block.beginRow(offset, recordTimeUs);
     const outcome = this.#parseValue();
-    if (outcome === 'event') {
-      this.#receivedCount++;
-      this.#block.commitRow();
-      return;
-    }
+    if (outcome === 'event') return this.#event(offset, timestampMs < 0 ? undefined : recordTimeUs);
     this.#block.clearRow();
     if (isFilterReason(outcome)) {
       this.#receivedCount++;
       return this.#filter(outcome, 1);
     }
     this.#refuse(outcome, this.#json.failureDetail, recordTimeUs);
+  }
+
+  /** Keeps the open row, unless the record is a letter: it may have been refused for more than what it says. */
+  #event(offset: number, ownTimeUs: number | undefined): void {
+    if (this.#isPresent('dead_letters', offset, ownTimeUs)) {
+      this.#block.clearRow();
+      return this.#countPresent(1);
+    }
+    this.#receivedCount++;
+    this.#block.commitRow();
+  }
+
+  #isPresent(table: BlockTable, offset: number, ownTimeUs: number | undefined): boolean {
+    if (this.#present === undefined) return false;
+    return this.#present[table].has(offset, ownTimeUs === undefined ? undefined : clampRecordTime(ownTimeUs));
+  }
+
+  #countPresent(recordCount: number): void {
+    this.#receivedCount += recordCount;
+    this.#alreadyPresentCount += recordCount;
   }
 
   #parseValue(): ParseOutcome {
@@ -153,8 +177,9 @@ export class BatchParser {
 
   /** The current record as a dead letter. */
   #refuse(reason: DeadLetterReason, detail: string, recordTimeUs: number): void {
-    const { bytes, valueStart: start, valueEnd: end, offset } = this.#reader;
-    this.#letter(reason, { offset, recordTimeUs, detail, recordCount: 1, bytes, start, end });
+    const { bytes, valueStart: start, valueEnd: end, offset, timestampMs } = this.#reader;
+    const range = { offset, toOffset: offset + 1, recordCount: 1, hasOwnTime: timestampMs >= 0 };
+    this.#letter(reason, { ...range, content: 'record', recordTimeUs, detail, bytes, start, end });
   }
 
   /** A batch, or the rest of one, that cannot be read: one letter that stands for all its records in the range. */
@@ -163,17 +188,24 @@ export class BatchParser {
     const recordCount = Math.min(fault.recordCount, task.endOffset - fault.offset);
     const recordTimeUs = fault.timestampMs < 0 ? task.receivedUs : fault.timestampMs * 1000;
     const span = `records from offset ${fault.offset} to ${fault.lastOffset}`;
-    this.#letter(fault.reason, { ...fault, recordTimeUs, recordCount, detail: `${span}: ${fault.detail}` });
+    const hasOwnTime = fault.timestampMs >= 0;
+    const detail = `${span}: ${fault.detail}`;
+    const toOffset = Math.max(fault.offset + 1, Math.min(fault.lastOffset + 1, task.endOffset));
+    this.#letter(fault.reason, { ...fault, toOffset, recordTimeUs, hasOwnTime, recordCount, detail });
   }
 
   #letter(reason: DeadLetterReason, letter: Letter): void {
-    this.#letters.add(reason, letter);
-    this.#receivedCount += letter.recordCount;
-    this.#deadLettered[reason] = (this.#deadLettered[reason] ?? 0) + letter.recordCount;
+    if (this.#isPresent('dead_letters', letter.offset, letter.hasOwnTime ? letter.recordTimeUs : undefined)) {
+      this.#countPresent(letter.recordCount);
+    } else {
+      this.#letters.add(reason, letter);
+      this.#receivedCount += letter.recordCount;
+      this.#deadLettered[reason] = (this.#deadLettered[reason] ?? 0) + letter.recordCount;
+    }
     this.#letterOffsets.push(letter.offset);
     if (this.#notes.length >= MAX_NOTES) return;
-    const { offset, detail, recordTimeUs } = letter;
-    this.#notes.push({ offset, reason, detail, recordTimeUs });
+    const { offset, detail } = letter;
+    this.#notes.push({ offset, reason, detail, recordTimeUs: clampRecordTime(letter.recordTimeUs) });
   }
 
   #filter(reason: FilterReason, count: number): void {
@@ -188,15 +220,14 @@ export class BatchParser {
   }
 
   /** One letter for the whole range, made without looking inside. */
-  #refuseUndecoded(
-    task: ParseTask,
-    { reason, detail }: { reason: DeadLetterReason; detail: string },
-  ): ParseResult {
-    const { firstOffset: offset, endOffset, start, length, receivedUs: recordTimeUs } = task;
+  #refuseUndecoded(task: ParseTask, refusal: NonNullable<ParseTask['refusal']>): ParseResult {
+    const { firstOffset: offset, endOffset: toOffset, start, length, receivedUs: recordTimeUs } = task;
     const bytes = new Uint8Array(task.memory);
-    const recordCount = endOffset - offset;
-    this.#letter(reason, { offset, recordTimeUs, detail, recordCount, bytes, start, end: start + length });
-    return this.#finish(endOffset);
+    const range = { offset, toOffset, recordCount: toOffset - offset, recordTimeUs, hasOwnTime: false };
+    const detail = refusalDetail(refusal);
+    const payload = { bytes, start, end: start + length };
+    this.#letter(refusal.reason, { ...range, content: 'batches', detail, ...payload });
+    return this.#finish(toOffset);
   }
 
   #sealBlock(task: ParseTask): void {
@@ -218,6 +249,8 @@ export class BatchParser {
   }
 
   #finish(reachedOffset: number): ParseResult {
+    const { controlCount } = this.#reader;
+    if (controlCount > 0) this.#filter('control', controlCount);
     if (this.#task !== undefined) this.#sealBlock(this.#task);
     this.#sealLetters();
     this.#task = undefined;
@@ -225,7 +258,8 @@ export class BatchParser {
       reachedOffset,
       logs: this.#logBlocks,
       deadLetters: this.#letterBlocks,
-      receivedCount: this.#receivedCount + this.#reader.controlCount,
+      receivedCount: this.#receivedCount + controlCount,
+      alreadyPresentCount: this.#alreadyPresentCount,
       filtered: this.#filtered,
       deadLettered: this.#deadLettered,
       deadLetterOffsets: Float64Array.from(this.#letterOffsets),

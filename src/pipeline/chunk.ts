@@ -5,7 +5,10 @@ import type { DeadLetterReason } from '../event/reasons.ts';
 import type { Stretch } from './arena.ts';
 import type { Block, DeadLetterNote } from './parse-protocol.ts';
 
-/** `queued` → `parsing` → `parsed` → `writing` → `stored`; a refused or deadly chunk is replaced by its halves. */
+/**
+ * `queued` → `parsing` → `parsed` → `writing` → `stored`; back to `queued` when its lane became doubtful. A refused or
+ * deadly chunk is replaced by its halves.
+ */
 export type ChunkState = 'queued' | 'parsing' | 'parsed' | 'writing' | 'stored';
 
 /** Record batches that several chunks may share after a split; released with the last of them. */
@@ -18,6 +21,9 @@ export interface SharedStretch {
 export interface ChunkOutcome {
   readonly receivedCount: number;
   readonly storedCount: number;
+  readonly alreadyPresentCount: number;
+  /** Offsets that Kafka had deleted before they were read; not part of `receivedCount`. */
+  readonly lostUpstreamCount: number;
   readonly filtered: Readonly<Record<string, number>>;
   readonly deadLettered: Readonly<Record<string, number>>;
   readonly deadLetterOffsets: Float64Array;
@@ -26,13 +32,18 @@ export interface ChunkOutcome {
 
 /** Offsets [fromOffset, toOffset) of a lane, with the record batches that hold them. */
 export interface Chunk {
-  readonly shared: SharedStretch;
+  /** Absent: there never were batches, since Kafka had deleted them. */
+  readonly shared?: SharedStretch;
   readonly fromOffset: number;
   readonly toOffset: number;
   readonly receivedUs: number;
   state: ChunkState;
   /** A worker ended while it had this chunk and perhaps another one: it is parsed alone next time. */
   isSuspect: boolean;
+  /** ClickHouse refused an insert with its rows and perhaps others': each of its blocks is sent alone next time. */
+  isAlone: boolean;
+  /** What ClickHouse said of its rows when they came alone. */
+  refusedAlone?: string | undefined;
   /** Set when ClickHouse refused its rows or it kept killing workers, and it can be split no further. */
   refusal?: ChunkRefusal;
   /** Blocks that wait for their turn in the lane's order. */
@@ -70,7 +81,31 @@ export function createChunk({ stretch, ...range }: NewChunk): Chunk {
     shared: { stretch, userCount: 1 },
     state: 'queued',
     isSuspect: false,
+    isAlone: false,
     openBlockCount: 0,
+  };
+}
+
+/** Stands for offsets that Kafka no longer has, so that the lane stays contiguous and its ledger names them. */
+export function createLostChunk(fromOffset: number, toOffset: number): Chunk {
+  return {
+    fromOffset,
+    toOffset,
+    receivedUs: 0,
+    state: 'stored',
+    isSuspect: false,
+    isAlone: false,
+    openBlockCount: 0,
+    outcome: {
+      receivedCount: 0,
+      storedCount: 0,
+      alreadyPresentCount: 0,
+      lostUpstreamCount: toOffset - fromOffset,
+      filtered: {},
+      deadLettered: {},
+      deadLetterOffsets: new Float64Array(),
+      deadLetterNotes: [],
+    },
   };
 }
 
@@ -84,7 +119,7 @@ export function refuseChunk(chunk: Chunk, refusal: ChunkRefusal): Chunk[] {
 
 /** Two chunks in the place of one. */
 export function splitChunk(chunk: Chunk, atOffset: number): [Chunk, Chunk] {
-  chunk.shared.userCount++;
+  if (chunk.shared !== undefined) chunk.shared.userCount++;
   return [
     { ...chunk, toOffset: atOffset },
     { ...chunk, fromOffset: atOffset },

@@ -1,7 +1,8 @@
 /**
  * Turns stored offsets into committed ones: first a ledger row in ClickHouse, then the commit to Kafka.
  */
-import { errorMessage } from '../errors.ts';
+import { errorMessage, type MillraceError, toMillraceError } from '../errors.ts';
+import { failpoint, isSabotaged } from '../failpoints.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Health } from './health.ts';
@@ -78,16 +79,42 @@ export class Committer {
   async #writeLedger(): Promise<void> {
     const due: { readonly lane: Lane; readonly entry: LedgerEntry }[] = [];
     for (const lane of this.#ports.coordinator.lanes) {
-      const entry = lane.ledgerEntry();
+      // A doubtful lane is about to have another token.
+      const entry = lane.isDoubtful ? undefined : lane.ledgerEntry();
       if (entry !== undefined) due.push({ lane, entry });
     }
     if (due.length === 0) return;
-    await this.#ports.store.insertLedger(due.map(({ entry }) => entry));
+    await failpoint('commit_before');
+    try {
+      if (!isSabotaged('skip_ledger')) {
+        await this.#ports.store.insertLedger(due.map(({ entry }) => entry));
+      }
+    } catch (error) {
+      return this.#ledgerRefused(due, toMillraceError(error));
+    }
     for (const { lane, entry } of due) lane.committed(entry);
+    this.#ports.coordinator.dispatch();
+  }
+
+  /**
+   * One of the tokens is revoked: by this process, which has claimed that lane anew meanwhile, or by another; which of
+   * the rest it is, they find out by claiming. The next round makes up for it.
+   */
+  #ledgerRefused(
+    due: readonly { readonly lane: Lane; readonly entry: LedgerEntry }[],
+    error: MillraceError,
+  ): void {
+    if (error.code !== 'lane_closed') throw error;
+    for (const { lane, entry } of due) {
+      if (lane.token.epoch === entry.epoch) this.#ports.coordinator.doubt(lane, error, true);
+    }
   }
 
   #isBehind(lane: Lane): boolean {
-    return lane.committedOffset > (this.#kafkaOffsets.get(lane) ?? lane.spec.startOffset);
+    return (
+      committableOffset(lane) >
+      (this.#kafkaOffsets.get(lane) ?? lane.spec.sourceOffset ?? lane.spec.startOffset)
+    );
   }
 
   async #commitKafka(): Promise<void> {
@@ -100,11 +127,16 @@ export class Committer {
       (lane): OffsetCommit => ({
         topic: lane.spec.name,
         partition: lane.spec.partition,
-        offset: lane.committedOffset,
+        offset: committableOffset(lane),
       }),
     );
+    await failpoint('commit_between');
     await kafka.source.commit(kafka.epoch(), offsets);
     for (const [i, lane] of lanes.entries()) this.#kafkaOffsets.set(lane, offsets[i]?.offset ?? 0);
     telemetry.emit('offsets_committed', { laneCount: lanes.length });
   }
+}
+
+function committableOffset(lane: Lane): number {
+  return isSabotaged('commit_before_ack') ? lane.takenOffset : lane.committedOffset;
 }

@@ -2,56 +2,72 @@
  * Moves chunks of record batches from lanes through the parse pool to the writers and back into their lanes'
  * order. One owner of all lanes; no work per event.
  */
-import { errorMessage } from '../errors.ts';
+import { errorMessage, type MillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Arena } from './arena.ts';
 import {
-  blockBytesOf,
   type Chunk,
-  type ChunkOutcome,
   type ChunkRefusal,
   createChunk,
+  createLostChunk,
   type NewChunk,
   refuseChunk,
   splitChunk,
 } from './chunk.ts';
+import { ChunkWrites, type Writers } from './chunk-writes.ts';
+import type { Health } from './health.ts';
 import { Lane, type LaneSpec } from './lane.ts';
+import { LaneRecovery } from './lane-recovery.ts';
 import type { ParsePool } from './parse-pool.ts';
 import { TASKS_PER_WORKER } from './parse-pool.ts';
-import type { Block, ParseResult } from './parse-protocol.ts';
-import type { BlockTable, Clock } from './ports.ts';
-import type { Writer } from './writer.ts';
+import type { ParseResult } from './parse-protocol.ts';
+import type { Clock, LaneOwnership } from './ports.ts';
+import { Totals } from './totals.ts';
 
 export interface CoordinatorPorts {
   readonly arena: Arena;
   readonly pool: ParsePool;
-  readonly writers: Readonly<Record<BlockTable, Writer>>;
+  readonly writers: Writers;
+  readonly ownership: LaneOwnership;
   readonly telemetry: Telemetry;
+  readonly health: Health;
   readonly clock: Clock;
   /** Bytes of blocks that may wait for ClickHouse before no more is parsed. */
   readonly maxBlockBytes: number;
 }
 
-const RETRY_REFUSED_MS = 5000;
+/** Rows that may be stored without being in the ledger, over all lanes: the next owner reads them back, 16 bytes each. */
+const MAX_UNLEDGERED = 2_000_000;
 
 /**
  * Modes: chunks are dispatched in the order of their arrival while the pool has room and fewer than
- * `maxBlockBytes` of blocks wait; otherwise they stay in `#queue`, bounded by the arena. `closeLane` voids
- * what a lane has in flight; results for it are thrown away and its memory is released.
+ * `maxBlockBytes` of blocks wait; otherwise they stay in `#queue`, bounded by the arena. A doubtful lane rests:
+ * its chunks wait in the lane alone until it was claimed anew. `closeLane` voids what a lane has in flight; results
+ * for it are thrown away and its memory is released.
  */
 export class Coordinator {
   readonly #ports: CoordinatorPorts;
   readonly #lanes = new Set<Lane>();
   readonly #queue: { readonly lane: Lane; readonly chunk: Chunk }[] = [];
+  readonly #writes: ChunkWrites;
+  readonly #recovery: LaneRecovery;
   #parsingCount = 0;
-  /** Bytes of parsed blocks that wait for their turn in their lane. */
-  #parsedBytes = 0;
   /** Set while a suspect is parsed, alone. */
   #isAlone = false;
-  readonly totals = { receivedCount: 0, storedCount: 0, deadLetteredCount: 0, slowPathCount: 0 };
+  readonly totals: Totals;
 
   constructor(ports: CoordinatorPorts) {
     this.#ports = ports;
+    this.totals = new Totals(ports.telemetry);
+    this.#writes = new ChunkWrites(ports.writers, ports.telemetry, {
+      onStored: (lane, chunk) => this.#stored(lane, chunk),
+      onDoubt: (lane, error, mayHurry) => this.doubt(lane, error, mayHurry),
+    });
+    this.#recovery = new LaneRecovery(ports, {
+      isAtRest: (lane) => lane.parsingCount === 0 && !this.#writes.isSending(lane),
+      onResumed: (lane) => this.#resumed(lane),
+      onLost: (lane) => this.loseLane(lane),
+    });
   }
 
   get lanes(): Iterable<Lane> {
@@ -64,8 +80,7 @@ export class Coordinator {
   }
 
   get blockBytes(): number {
-    const { logs, dead_letters: deadLetters } = this.#ports.writers;
-    return this.#parsedBytes + logs.heldBytes + deadLetters.heldBytes;
+    return this.#writes.heldBytes;
   }
 
   /** True while parsed blocks may still come without new input. */
@@ -90,23 +105,32 @@ export class Coordinator {
     return lane;
   }
 
-  /** The lane gets nothing more; it closes once what it has is stored. */
-  retireLane(lane: Lane): void {
-    lane.isRetired = true;
-    if (lane.chunks.length === 0) this.closeLane(lane);
-  }
-
   closeLane(lane: Lane): void {
     lane.close();
     this.#lanes.delete(lane);
-    for (const chunk of lane.chunks) {
-      if (chunk.state !== 'parsing') this.#release(chunk);
-      if (chunk.state === 'parsed') this.#forgetBlocks(chunk);
+    this.#recovery.forget(lane);
+    this.#unqueue(lane);
+    this.#writes.drop(lane);
+    for (const chunk of lane.chunks) if (chunk.state !== 'parsing') this.#release(chunk);
+  }
+
+  /** Somebody else has taken the lane. */
+  loseLane(lane: Lane): void {
+    const { name, partition, onLost } = lane.spec;
+    this.#ports.telemetry.emit('lane_lost', { lane: `${name}/${partition}` });
+    this.closeLane(lane);
+    onLost?.();
+  }
+
+  /** What became of an insert of the lane is not known: it rests until it was claimed anew. */
+  doubt(lane: Lane, error: MillraceError, mayHurry = false): void {
+    if (lane.isClosed) return;
+    if (!lane.isDoubtful) {
+      lane.isDoubtful = true;
+      this.#unqueue(lane);
+      this.#writes.drop(lane);
     }
-    for (const writer of Object.values(this.#ports.writers)) writer.dropVoid();
-    for (let i = this.#queue.length - 1; i >= 0; i--) {
-      if (this.#queue[i]?.lane === lane) this.#queue.splice(i, 1);
-    }
+    this.#recovery.doubt(lane, error, mayHurry);
   }
 
   submit(lane: Lane, work: NewChunk): void {
@@ -114,11 +138,19 @@ export class Coordinator {
     if (lane.chunks.length === 0) lane.lastProgressMs = this.#ports.clock.now();
     if (lane.isClosed) return this.#release(chunk);
     lane.push(chunk);
-    this.#queue.push({ lane, chunk });
-    this.#dispatch();
+    this.#enqueue(lane, [chunk], 'back');
   }
 
-  #dispatch(): void {
+  /** The source went on at `toOffset`: what lies before is lost, and the ledger says so. */
+  skipLost(lane: Lane, toOffset: number): void {
+    if (lane.isClosed || toOffset <= lane.takenOffset) return;
+    const chunk = createLostChunk(lane.takenOffset, toOffset);
+    lane.push(chunk);
+    this.#stored(lane, chunk);
+  }
+
+  /** Chunks that waited for the ledger, or for anything else, may go. */
+  dispatch(): void {
     for (let next = this.#queue[0]; next !== undefined && this.#mayParse(next); next = this.#queue[0]) {
       this.#queue.shift();
       void this.#parse(next.lane, next.chunk);
@@ -130,65 +162,53 @@ export class Coordinator {
     const { pool, maxBlockBytes } = this.#ports;
     if (this.#isAlone || this.#parsingCount >= pool.workerCount * TASKS_PER_WORKER) return false;
     if (chunk.isSuspect && this.#parsingCount > 0) return false;
+    if (this.#unledgeredCount() >= MAX_UNLEDGERED) return false;
     return this.blockBytes < maxBlockBytes || lane.chunks[0] === chunk;
   }
 
+  #unledgeredCount(): number {
+    let count = 0;
+    for (const lane of this.#lanes) count += lane.unledgeredCount;
+    return count;
+  }
+
   async #parse(lane: Lane, chunk: Chunk): Promise<void> {
-    this.#parsingCount++;
-    chunk.state = 'parsing';
     const isAlone = chunk.isSuspect;
+    this.#parsingCount++;
+    lane.parsingCount++;
+    chunk.state = 'parsing';
     this.#isAlone = isAlone;
-    const { stretch } = chunk.shared;
+    let result: ParseResult | undefined;
+    let failure: unknown;
     try {
-      const result = await this.#ports.pool.parse({
-        kind: 'parse',
-        memory: stretch.memory,
-        start: stretch.start,
-        length: stretch.length,
-        source: lane.spec.source,
-        partition: lane.spec.partition,
-        firstOffset: chunk.fromOffset,
-        endOffset: chunk.toOffset,
-        receivedUs: chunk.receivedUs,
-        ...(chunk.refusal === undefined ? {} : { refusal: chunk.refusal }),
-      });
-      this.#parsed(lane, chunk, result);
+      result = await this.#ports.pool.parse(lane.taskFor(chunk));
     } catch (error) {
-      this.#died(lane, chunk, error);
-    } finally {
-      this.#parsingCount--;
-      if (isAlone) this.#isAlone = false;
-      this.#dispatch();
+      failure = error;
     }
+    this.#parsingCount--;
+    lane.parsingCount--;
+    if (isAlone) this.#isAlone = false;
+    if (result === undefined) this.#died(lane, chunk, failure);
+    else this.#parsed(lane, chunk, result);
+    this.dispatch();
   }
 
   #parsed(lane: Lane, chunk: Chunk, result: ParseResult): void {
     if (lane.isClosed) return this.#release(chunk);
-    if (result.reachedOffset < chunk.toOffset) {
-      const [done, rest] = splitChunk(chunk, result.reachedOffset);
-      lane.replace(chunk, [done, rest]);
-      this.#requeue(lane, [rest]);
-      return this.#keep(lane, done, result);
-    }
-    this.#keep(lane, chunk, result);
-  }
-
-  #keep(lane: Lane, chunk: Chunk, result: ParseResult): void {
-    chunk.state = 'parsed';
     chunk.isSuspect = false;
-    chunk.blocks = { logs: result.logs, deadLetters: result.deadLetters };
-    chunk.outcome = {
-      receivedCount: result.receivedCount,
-      storedCount: result.logs.reduce((sum, block) => sum + block.rowCount, 0),
-      filtered: result.filtered,
-      deadLettered: result.deadLettered,
-      deadLetterOffsets: result.deadLetterOffsets,
-      deadLetterNotes: result.deadLetterNotes,
-    };
-    this.#parsedBytes += blockBytesOf(chunk);
-    this.totals.slowPathCount += result.slowPathCount;
-    if (result.slowPathCount > 0) this.#ports.telemetry.emit('slow_path', {}, result.slowPathCount);
-    for (const writable of lane.takeWritable()) this.#write(lane, writable);
+    if (lane.isDoubtful) {
+      chunk.state = 'queued';
+      return;
+    }
+    let done = chunk;
+    if (result.reachedOffset < chunk.toOffset) {
+      const [first, rest] = splitChunk(chunk, result.reachedOffset);
+      lane.replace(chunk, [first, rest]);
+      this.#enqueue(lane, [rest], 'front');
+      done = first;
+    }
+    this.totals.addSlowPath(result.slowPathCount);
+    this.#writes.keep(lane, done, result);
   }
 
   #died(lane: Lane, chunk: Chunk, error: unknown): void {
@@ -201,7 +221,7 @@ export class Coordinator {
     if (!chunk.isSuspect) {
       // Another chunk may have ended the worker: alone it will show.
       chunk.isSuspect = true;
-      this.#requeue(lane, [chunk]);
+      this.#enqueue(lane, [chunk], 'front');
     } else if (chunk.refusal === undefined) {
       this.#refuse(lane, chunk, { reason: 'poison_record', detail: errorMessage(error) });
     } else {
@@ -213,88 +233,54 @@ export class Coordinator {
   #refuse(lane: Lane, chunk: Chunk, refusal: ChunkRefusal): void {
     const parts = refuseChunk(chunk, refusal);
     lane.replace(chunk, parts);
-    this.#requeue(lane, parts);
+    this.#enqueue(lane, parts, 'front');
   }
 
-  /** Not even the dead letter could be stored: the lane stands still, which `no_progress` names, and tries again. */
-  #retryLater(lane: Lane, chunk: Chunk): void {
-    chunk.state = 'queued';
-    setTimeout(() => {
-      if (!lane.isClosed) this.#requeue(lane, [chunk]);
-    }, RETRY_REFUSED_MS).unref();
-  }
-
-  #requeue(lane: Lane, chunks: readonly Chunk[]): void {
+  /** A lane that rests keeps its chunks for itself. */
+  #enqueue(lane: Lane, chunks: readonly Chunk[], end: 'front' | 'back'): void {
     for (const chunk of chunks) chunk.state = 'queued';
-    this.#queue.unshift(...chunks.map((chunk) => ({ lane, chunk })));
-    this.#dispatch();
+    if (lane.isDoubtful) return;
+    const entries = chunks.map((chunk) => ({ lane, chunk }));
+    if (end === 'front') this.#queue.unshift(...entries);
+    else this.#queue.push(...entries);
+    this.dispatch();
   }
 
-  #write(lane: Lane, chunk: Chunk): void {
-    const { writers } = this.#ports;
-    const blocks = chunk.blocks ?? { logs: [], deadLetters: [] };
-    this.#forgetBlocks(chunk);
-    chunk.state = 'writing';
-    chunk.openBlockCount = blocks.logs.length + blocks.deadLetters.length;
-    if (chunk.openBlockCount === 0) return this.#stored(lane, chunk);
-    for (const block of blocks.logs) writers.logs.append(this.#writeRequest(lane, chunk, block));
-    for (const block of blocks.deadLetters)
-      writers.dead_letters.append(this.#writeRequest(lane, chunk, block));
+  #unqueue(lane: Lane): void {
+    for (let i = this.#queue.length - 1; i >= 0; i--) {
+      if (this.#queue[i]?.lane === lane) this.#queue.splice(i, 1);
+    }
   }
 
-  #writeRequest(lane: Lane, chunk: Chunk, block: Block) {
-    return {
-      block,
-      isVoid: () => lane.isClosed || chunk.state !== 'writing',
-      onStored: () => {
-        if (lane.isClosed || chunk.state !== 'writing') return;
-        chunk.openBlockCount--;
-        if (chunk.openBlockCount === 0) this.#stored(lane, chunk);
-      },
-      onRefused: (error: Error) => {
-        if (lane.isClosed || chunk.state !== 'writing') return;
-        if (chunk.refusal !== undefined) return this.#retryLater(lane, chunk);
-        // Voids its other blocks that were not sent yet: the halves bring their rows again.
-        chunk.state = 'queued';
-        this.#refuse(lane, chunk, { reason: 'insert_refused', detail: error.message });
-      },
-    };
+  /** Everything that is not stored is parsed again, past what turned out to be present. */
+  #resumed(lane: Lane): void {
+    const refused = lane.chunks.filter(
+      (chunk) => chunk.refusedAlone !== undefined && chunk.refusal === undefined,
+    );
+    for (const chunk of refused) {
+      lane.replace(chunk, refuseChunk(chunk, { reason: 'insert_refused', detail: chunk.refusedAlone ?? '' }));
+    }
+    const open = lane.chunks.filter(({ state }) => state !== 'stored');
+    for (const chunk of open) chunk.refusedAlone = undefined;
+    this.#enqueue(lane, open, 'front');
   }
 
   #stored(lane: Lane, chunk: Chunk): void {
     chunk.state = 'stored';
     for (const done of lane.takeStored()) {
       lane.lastProgressMs = this.#ports.clock.now();
+      this.#recovery.clear(lane);
       this.#release(done);
       if (done.outcome === undefined) continue;
-      this.#count(done.outcome);
+      this.totals.add(done.outcome);
       done.onStored?.(done.outcome, done.toOffset);
     }
-    if (lane.isRetired && lane.chunks.length === 0) this.closeLane(lane);
-    this.#dispatch();
+    this.dispatch();
   }
 
-  #count(outcome: ChunkOutcome): void {
-    const { telemetry } = this.#ports;
-    this.totals.receivedCount += outcome.receivedCount;
-    this.totals.storedCount += outcome.storedCount;
-    telemetry.emit('records_received', {}, outcome.receivedCount);
-    telemetry.emit('records_stored', {}, outcome.storedCount);
-    for (const [reason, count] of Object.entries(outcome.filtered))
-      telemetry.emit('records_filtered', { reason }, count);
-    for (const [reason, count] of Object.entries(outcome.deadLettered)) {
-      this.totals.deadLetteredCount += count;
-      telemetry.emit('records_dead_lettered', { reason }, count);
-    }
-  }
-
-  #forgetBlocks(chunk: Chunk): void {
-    this.#parsedBytes -= blockBytesOf(chunk);
-    chunk.blocks = undefined;
-  }
-
-  #release(chunk: Chunk): void {
-    chunk.shared.userCount--;
-    if (chunk.shared.userCount === 0) this.#ports.arena.release(chunk.shared.stretch);
+  #release({ shared }: Chunk): void {
+    if (shared === undefined) return;
+    shared.userCount--;
+    if (shared.userCount === 0) this.#ports.arena.release(shared.stretch);
   }
 }

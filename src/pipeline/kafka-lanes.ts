@@ -1,5 +1,6 @@
 /**
- * Turns deliveries of the Kafka source into chunks of lanes: one lane per assigned partition and epoch.
+ * Turns deliveries of the Kafka source into chunks of lanes: one lane per assigned partition and assignment, claimed
+ * before its first delivery is taken.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, MillraceError } from '../errors.ts';
@@ -7,15 +8,27 @@ import type { Telemetry } from '../telemetry.ts';
 import type { Arena, Stretch } from './arena.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Lane } from './lane.ts';
-import type { Clock, Delivery, FetchedBatch, KafkaSourceHandlers, TopicPartition } from './ports.ts';
+import type {
+  AssignedPartition,
+  Clock,
+  Delivery,
+  FetchedBatch,
+  KafkaSourceHandlers,
+  LaneOwnership,
+  LaneStanding,
+  TopicPartition,
+} from './ports.ts';
 
 export interface KafkaLanesPorts {
   readonly arena: Arena;
   readonly coordinator: Coordinator;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
-  /** Number of the source that a topic is, registered on first use. */
-  readonly sourceNumber: (topic: string) => Promise<number>;
+  /** Number of the source that a topic with this id is, registered on first use. */
+  readonly sourceNumber: (topic: string, topicId: string) => Promise<number>;
+  readonly ownership: LaneOwnership;
+  /** Leaves the assignment of this epoch and joins the group anew. */
+  readonly rejoin: (epoch: number, reason: string) => void;
 }
 
 /** Record batches are joined up to this size: about 2,000 events, the grain of work for a parse worker. */
@@ -32,7 +45,7 @@ const MAX_BACKOFF_MS = 5000;
 export class KafkaLanes implements KafkaSourceHandlers {
   readonly #ports: KafkaLanesPorts;
   readonly #lanes = new Map<string, Lane>();
-  readonly #sourceNumbers = new Map<string, number>();
+  readonly #standings = new Map<string, LaneStanding>();
   #epoch = 0;
   #isDraining = false;
   #assigningSinceMs: number | undefined;
@@ -49,7 +62,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
     return this.#epoch;
   }
 
-  /** How long the last assignment has waited for the numbers of its sources; 0 when it does not. */
+  /** How long the last assignment has waited for ClickHouse; 0 when it does not. */
   get assigningMs(): number {
     return this.#assigningSinceMs === undefined ? 0 : this.#ports.clock.now() - this.#assigningSinceMs;
   }
@@ -59,16 +72,16 @@ export class KafkaLanes implements KafkaSourceHandlers {
   }
 
   /**
-   * Ends all lanes of earlier epochs; lanes of this one open with their first delivery. Waits for ClickHouse as long
-   * as the epoch lasts.
+   * Ends all lanes of earlier epochs and claims those of this one, which open with their first delivery. Waits for
+   * ClickHouse as long as the epoch lasts.
    */
-  async onAssigned(epoch: number, partitions: readonly TopicPartition[]): Promise<void> {
+  async onAssigned(epoch: number, partitions: readonly AssignedPartition[]): Promise<void> {
     this.closeAll();
     this.#epoch = epoch;
     this.#assigningSinceMs = this.#ports.clock.now();
     for (let attempt = 0; epoch === this.#epoch && !this.#isDraining; attempt++) {
       try {
-        await this.#learnSources(partitions);
+        await this.#claim(epoch, partitions);
         break;
       } catch (error) {
         this.#ports.telemetry.emit('assignment_waits', { epoch, error: errorMessage(error) });
@@ -80,11 +93,22 @@ export class KafkaLanes implements KafkaSourceHandlers {
     this.#ports.telemetry.emit('kafka_assigned', { epoch, partitionCount: partitions.length });
   }
 
-  async #learnSources(partitions: readonly TopicPartition[]): Promise<void> {
-    for (const { topic } of partitions) {
-      if (this.#sourceNumbers.has(topic)) continue;
-      this.#sourceNumbers.set(topic, await this.#ports.sourceNumber(topic));
+  async #claim(epoch: number, partitions: readonly AssignedPartition[]): Promise<void> {
+    const numbers = new Map<string, number>();
+    for (const { topic, topicId } of partitions) {
+      if (!numbers.has(topic)) numbers.set(topic, await this.#ports.sourceNumber(topic, topicId));
     }
+    const requests = partitions.map(({ topic, partition }) => ({
+      source: numbers.get(topic) ?? 0,
+      partition,
+    }));
+    const standings = await this.#ports.ownership.claim(requests);
+    if (epoch !== this.#epoch) return;
+    for (const [i, place] of partitions.entries()) {
+      const standing = standings[i];
+      if (standing !== undefined) this.#standings.set(keyOf(place), standing);
+    }
+    this.#ports.telemetry.emit('lanes_claimed', { laneCount: partitions.length }, partitions.length);
   }
 
   /**
@@ -92,7 +116,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
    * transactions): the chunk covers the gap, so that the stored offset stays contiguous.
    */
   async onDelivery(delivery: Delivery, heartbeat: () => Promise<void>): Promise<void> {
-    const lane = this.#laneFor(delivery);
+    const lane = await this.#laneFor(delivery);
     lane.highWatermark = delivery.highWatermark;
     const receivedUs = this.#ports.clock.now() * 1000;
     for (const group of groupBatches(delivery.batches, lane.takenOffset)) {
@@ -112,34 +136,68 @@ export class KafkaLanes implements KafkaSourceHandlers {
   closeAll(): void {
     for (const lane of this.#lanes.values()) this.#ports.coordinator.closeLane(lane);
     this.#lanes.clear();
+    this.#standings.clear();
   }
 
-  #laneFor({ epoch, topic, partition, fetchOffset, lostFromOffset }: Delivery): Lane {
-    const key = `${topic}/${partition}`;
-    const source = this.#sourceNumbers.get(topic);
-    if (epoch !== this.#epoch || source === undefined) {
-      throw new MillraceError(
-        'lane_closed',
-        `A delivery of ${key} came for epoch ${epoch}, now is ${this.#epoch}.`,
-      );
+  async #laneFor(delivery: Delivery): Promise<Lane> {
+    const { epoch, fetchOffset, lostFromOffset } = delivery;
+    const key = keyOf(delivery);
+    const lane = this.#lanes.get(key);
+    if (epoch !== this.#epoch) throw this.#closed(key, epoch);
+    if (lane === undefined) return await this.#openLane(delivery);
+    if (lane.isClosed) throw this.#closed(key, epoch);
+    if (lostFromOffset === undefined) return lane;
+    if (fetchOffset < lostFromOffset) {
+      // The partition was cut off or made again: what this lane knows of it no longer holds.
+      this.#ports.rejoin(epoch, `${key} went back from offset ${lostFromOffset} to ${fetchOffset}`);
+      throw this.#closed(key, epoch);
     }
-    let lane = this.#lanes.get(key);
-    // The topic was made again or cut off: its offsets start anew, and so does the lane.
-    if (lane !== undefined && lostFromOffset !== undefined && fetchOffset < lostFromOffset) {
-      this.#ports.coordinator.retireLane(lane);
-      lane = undefined;
-    }
-    if (lane === undefined) {
-      lane = this.#ports.coordinator.openLane({
-        source,
-        partition,
-        name: topic,
-        epoch,
-        startOffset: fetchOffset,
-      });
-      this.#lanes.set(key, lane);
-    }
+    this.#ports.coordinator.skipLost(lane, fetchOffset);
     return lane;
+  }
+
+  /** The lane goes on at the end of its ledger, or where Kafka's records begin when that lies further on. */
+  async #openLane(delivery: Delivery): Promise<Lane> {
+    const { epoch, fetchOffset, highWatermark, lostFromOffset } = delivery;
+    const key = keyOf(delivery);
+    let standing = this.#standings.get(key);
+    if (standing === undefined) throw this.#closed(key, epoch);
+    let { ledgerOffset = fetchOffset } = standing;
+    if (highWatermark < ledgerOffset) {
+      // The partition is shorter than what was stored of it: it was cut off, and its offsets are given anew.
+      const { source, partition, epoch: heldEpoch } = standing;
+      const request = { source, partition, heldEpoch, fromOffset: fetchOffset };
+      [standing] = await this.#ports.ownership.claim([request]);
+      if (standing === undefined || epoch !== this.#epoch) throw this.#closed(key, epoch);
+      ledgerOffset = fetchOffset;
+    }
+    // While this one waited, another delivery may have opened it.
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const lostFrom = Math.max(
+      Math.min(lostFromOffset ?? fetchOffset, fetchOffset),
+      standing.ledgerOffset ?? 0,
+    );
+    const lane = this.#ports.coordinator.openLane({
+      source: standing.source,
+      partition: standing.partition,
+      name: delivery.topic,
+      epoch: standing.epoch,
+      startOffset: lostFrom < fetchOffset ? lostFrom : Math.max(fetchOffset, ledgerOffset),
+      sourceOffset: fetchOffset,
+      present: standing.present,
+      onLost: () => this.#ports.rejoin(epoch, `another process took ${key}`),
+    });
+    this.#lanes.set(key, lane);
+    this.#ports.coordinator.skipLost(lane, fetchOffset);
+    return lane;
+  }
+
+  #closed(key: string, epoch: number): MillraceError {
+    return new MillraceError(
+      'lane_closed',
+      `A delivery of ${key} came for epoch ${epoch}, now is ${this.#epoch}.`,
+    );
   }
 
   async #take(
@@ -156,6 +214,10 @@ export class KafkaLanes implements KafkaSourceHandlers {
       await wait.heartbeat();
     }
   }
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
 }
 
 interface BatchGroup {

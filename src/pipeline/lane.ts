@@ -1,9 +1,12 @@
 /**
- * The ordered work of one partition in one assignment epoch: its chunks in offset order, what is in flight,
- * and the contiguous offset up to which everything is stored.
+ * The ordered work of one partition for as long as it is this process's: its chunks in offset order, what is in
+ * flight, and the contiguous offset up to which everything is stored.
  */
+import { MillraceError } from '../errors.ts';
 import type { Chunk, ChunkOutcome } from './chunk.ts';
-import type { LedgerEntry } from './ports.ts';
+import type { ParseTask } from './parse-protocol.ts';
+import type { LaneStanding, LaneToken, LedgerEntry } from './ports.ts';
+import { NOTHING_PRESENT, type PresentByTable, presentEnd, slicePresent } from './present.ts';
 
 export interface LaneSpec {
   /** Number from the `sources` table. */
@@ -11,22 +14,41 @@ export interface LaneSpec {
   readonly partition: number;
   /** Name people know it by: the topic, or the kind of a direct source. */
   readonly name: string;
+  /** Token of the claim. */
   readonly epoch: number;
   readonly startOffset: number;
+  /** Where the source stands when the lane opens, as far as its commits go; absent: at `startOffset`. */
+  readonly sourceOffset?: number;
+  /** What is stored at or past `startOffset` already. */
+  readonly present?: PresentByTable;
+  /** Called when somebody else took the lane, after it was closed. */
+  readonly onLost?: () => void;
 }
 
 export interface Tally {
   receivedCount: number;
   storedCount: number;
+  alreadyPresentCount: number;
+  lostUpstreamCount: number;
   readonly filtered: Record<string, number>;
   readonly deadLettered: Record<string, number>;
 }
 
 function emptyTally(): Tally {
-  return { receivedCount: 0, storedCount: 0, filtered: {}, deadLettered: {} };
+  return {
+    receivedCount: 0,
+    storedCount: 0,
+    alreadyPresentCount: 0,
+    lostUpstreamCount: 0,
+    filtered: {},
+    deadLettered: {},
+  };
 }
 
-/** Modes: `open` (chunks come and go) and `closed` (its epoch ended: nothing of it may be stored any more). */
+/**
+ * Modes: `open` (chunks come and go); `doubtful` (what became of an insert is not known: chunks come, none goes, until
+ * the lane was claimed anew) and `closed` (it is no longer this process's: nothing of it may be stored any more).
+ */
 export class Lane {
   readonly spec: LaneSpec;
   readonly chunks: Chunk[] = [];
@@ -34,8 +56,15 @@ export class Lane {
   highWatermark = 0;
   /** When a chunk was last stored, or the first came into an empty lane; milliseconds since the epoch. */
   lastProgressMs = 0;
-  isRetired = false;
+  isDoubtful = false;
+  /** Doubts since something was stored last. */
+  doubtCount = 0;
+  /** Tasks that a parse worker has in hand. */
+  parsingCount = 0;
   #isClosed = false;
+  #epoch: number;
+  #present: PresentByTable;
+  #presentEnd: number;
   /** Next offset expected from the source. */
   #takenOffset: number;
   #storedOffset: number;
@@ -45,6 +74,9 @@ export class Lane {
 
   constructor(spec: LaneSpec) {
     this.spec = spec;
+    this.#epoch = spec.epoch;
+    this.#present = spec.present ?? NOTHING_PRESENT;
+    this.#presentEnd = presentEnd(this.#present);
     this.#takenOffset = spec.startOffset;
     this.#storedOffset = spec.startOffset;
     this.#committedOffset = spec.startOffset;
@@ -66,6 +98,16 @@ export class Lane {
     return this.#committedOffset;
   }
 
+  /** What an insert of its rows must state. */
+  get token(): LaneToken {
+    return { source: this.spec.source, partition: this.spec.partition, epoch: this.#epoch };
+  }
+
+  /** Rows stored and not yet in the ledger: what the next owner would have to read back. */
+  get unledgeredCount(): number {
+    return this.#uncommitted.storedCount + this.#uncommitted.alreadyPresentCount;
+  }
+
   /** What was stored since the lane opened. */
   get total(): Readonly<Tally> {
     return this.#total;
@@ -73,6 +115,35 @@ export class Lane {
 
   close(): void {
     this.#isClosed = true;
+  }
+
+  /** The lane was claimed anew: it goes on past what turned out to be stored. */
+  resume({ epoch, present }: LaneStanding): void {
+    this.#epoch = epoch;
+    this.#present = present;
+    this.#presentEnd = presentEnd(present);
+    this.isDoubtful = false;
+  }
+
+  /** The chunk as work for a parse worker. */
+  taskFor({ fromOffset, toOffset, receivedUs, refusal, shared }: Chunk): ParseTask {
+    if (shared === undefined)
+      throw new MillraceError('internal', 'A chunk without batches was to be parsed.');
+    const present =
+      fromOffset < this.#presentEnd ? slicePresent(this.#present, fromOffset, toOffset) : undefined;
+    return {
+      kind: 'parse',
+      memory: shared.stretch.memory,
+      start: shared.stretch.start,
+      length: shared.stretch.length,
+      source: this.spec.source,
+      partition: this.spec.partition,
+      firstOffset: fromOffset,
+      endOffset: toOffset,
+      receivedUs,
+      ...(refusal === undefined ? {} : { refusal }),
+      ...(present === undefined ? {} : { present }),
+    };
   }
 
   push(chunk: Chunk): void {
@@ -107,23 +178,22 @@ export class Lane {
       addToTally(this.#uncommitted, chunk.outcome);
       addToTally(this.#total, chunk.outcome);
     }
+    if (stored.length > 0) this.doubtCount = 0;
+    if (this.#storedOffset >= this.#presentEnd) this.#present = NOTHING_PRESENT;
     return stored;
   }
 
   /** What was stored since the last commit, as a ledger row; undefined when nothing was. */
   ledgerEntry(): LedgerEntry | undefined {
     if (this.#storedOffset === this.#committedOffset) return undefined;
-    const { source, partition, epoch } = this.spec;
     return {
-      source,
-      partition,
-      epoch,
+      ...this.token,
       fromOffset: this.#committedOffset,
       toOffset: this.#storedOffset,
       receivedCount: this.#uncommitted.receivedCount,
       storedCount: this.#uncommitted.storedCount,
-      alreadyPresentCount: 0,
-      lostUpstreamCount: 0,
+      alreadyPresentCount: this.#uncommitted.alreadyPresentCount,
+      lostUpstreamCount: this.#uncommitted.lostUpstreamCount,
       filtered: { ...this.#uncommitted.filtered },
       deadLettered: { ...this.#uncommitted.deadLettered },
     };
@@ -139,6 +209,8 @@ export class Lane {
 function addToTally(tally: Tally, outcome: ChunkOutcome): void {
   tally.receivedCount += outcome.receivedCount;
   tally.storedCount += outcome.storedCount;
+  tally.alreadyPresentCount += outcome.alreadyPresentCount;
+  tally.lostUpstreamCount += outcome.lostUpstreamCount;
   addCounts(tally.filtered, outcome.filtered, 1);
   addCounts(tally.deadLettered, outcome.deadLettered, 1);
 }
@@ -146,6 +218,8 @@ function addToTally(tally: Tally, outcome: ChunkOutcome): void {
 function subtractFromTally(tally: Tally, entry: LedgerEntry): void {
   tally.receivedCount -= entry.receivedCount;
   tally.storedCount -= entry.storedCount;
+  tally.alreadyPresentCount -= entry.alreadyPresentCount;
+  tally.lostUpstreamCount -= entry.lostUpstreamCount;
   addCounts(tally.filtered, entry.filtered, -1);
   addCounts(tally.deadLettered, entry.deadLettered, -1);
 }

@@ -6,6 +6,7 @@
 
 import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
 import type { ArmedFailpoints } from '../failpoints.ts';
+import type { PresentByTable } from './present.ts';
 
 /** What every parse worker is told once, at start (Piscina `workerData`). */
 export interface ParseWorkerData {
@@ -13,6 +14,8 @@ export interface ParseWorkerData {
   /** A compressed batch that holds more is a dead letter. */
   readonly maxBatchBytes: number;
   readonly defaultRetentionDays: number;
+  /** Seals dead letters; LETTER_KEY_BYTES bytes. */
+  readonly letterKey: Uint8Array;
   /** Filled in by the pool. */
   readonly failpoints?: ArmedFailpoints | undefined;
 }
@@ -40,6 +43,8 @@ export interface ParseTask {
     readonly detail: string;
     readonly isUndecoded?: boolean;
   };
+  /** Records of the range that are stored already: by offset and record time, per table. */
+  readonly present?: PresentByTable;
   /** Stands in for the record time where a record carries none; microseconds. */
   readonly receivedUs: number;
 }
@@ -65,11 +70,12 @@ export interface ParseResult {
   readonly reachedOffset: number;
   readonly logs: readonly Block[];
   readonly deadLetters: readonly Block[];
-  /** receivedCount = rows in logs + dead letters + filtered. */
+  /** receivedCount = rows in logs + dead letters + filtered + already present. */
   readonly receivedCount: number;
+  readonly alreadyPresentCount: number;
   readonly filtered: Readonly<Partial<Record<FilterReason, number>>>;
   readonly deadLettered: Readonly<Partial<Record<DeadLetterReason, number>>>;
-  /** Offsets of all dead letters, and the first 1,000 of them in words, for the answer to who sent them. */
+  /** Offsets of all dead letters, those already present too, and the first 1,000 of them in words, for the answer to who sent them. */
   readonly deadLetterOffsets: Float64Array;
   readonly deadLetterNotes: readonly DeadLetterNote[];
   /** Records that the fast path gave up to the slow one. */
@@ -98,6 +104,8 @@ export interface FrameBody {
 export interface FramedBody {
   /** Records this body gave, in order; 0 with `error` set when it could not be framed at all. */
   readonly recordCount: number;
+  /** Length of its batches. */
+  readonly batchBytes: number;
   /** For each record the 1-based line (ndjson, text) or element (json array) it came from; absent: 1, 2, 3, … */
   readonly positions?: Uint32Array;
   readonly error?: { readonly reason: DeadLetterReason; readonly detail: string };

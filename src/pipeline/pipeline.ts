@@ -12,7 +12,7 @@ import { DiskGuard, Watchdog } from './guards.ts';
 import { Health } from './health.ts';
 import { KafkaLanes } from './kafka-lanes.ts';
 import { createParsePool, type ParsePool } from './parse-pool.ts';
-import type { BlockStore, BlockTable, Clock, KafkaSource } from './ports.ts';
+import type { BlockStore, BlockTable, Clock, KafkaSource, LaneOwnership } from './ports.ts';
 import { Writer } from './writer.ts';
 
 export interface PipelineOptions {
@@ -20,6 +20,8 @@ export interface PipelineOptions {
   readonly memoryBudgetBytes: number;
   readonly maxRecordBytes: number;
   readonly defaultRetentionDays: number;
+  /** Seals dead letters. */
+  readonly letterKey: Uint8Array;
   readonly flushRows: number;
   readonly flushBytes: number;
   readonly flushIntervalMs: number;
@@ -28,9 +30,10 @@ export interface PipelineOptions {
 
 export interface PipelinePorts {
   readonly store: BlockStore;
+  readonly ownership: LaneOwnership;
   readonly freeDiskBytes: () => Promise<number>;
-  /** Number of the source of a Kafka topic. */
-  readonly kafkaSourceNumber: (topic: string) => Promise<number>;
+  /** Number of the source of a Kafka topic with this id. */
+  readonly kafkaSourceNumber: (topic: string, topicId: string) => Promise<number>;
   readonly kafka?: KafkaSource | undefined;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -45,6 +48,11 @@ const MAX_LOG_INSERTS = 2;
 const DRAIN_POLL_MS = 10;
 const WORKER_START_MS = 60_000;
 
+/** What one compressed batch may hold within the budget. */
+export function decompressedLimit(memoryBudgetBytes: number): number {
+  return Math.floor(memoryBudgetBytes * BATCH_SHARE);
+}
+
 /** Modes: `new` → `running` → `draining` (sources closed, in-flight work is stored and committed) → `stopped`. */
 export class Pipeline {
   readonly health: Health;
@@ -52,6 +60,7 @@ export class Pipeline {
   readonly pool: ParsePool;
   readonly coordinator: Coordinator;
   readonly kafkaLanes: KafkaLanes;
+  readonly ownership: LaneOwnership;
   readonly #ports: PipelinePorts;
   readonly #writers: Readonly<Record<BlockTable, Writer>>;
   readonly #committer: Committer;
@@ -61,20 +70,24 @@ export class Pipeline {
   constructor(options: PipelineOptions, ports: PipelinePorts) {
     const { telemetry, clock } = ports;
     this.#ports = ports;
+    this.ownership = ports.ownership;
     this.health = new Health(clock);
     this.health.set('starting', 'The pipeline is starting.');
     this.arena = new Arena(options.memoryBudgetBytes * ARENA_SHARE);
     this.pool = createParsePool(options.workerCount, {
       maxRecordBytes: options.maxRecordBytes,
-      maxBatchBytes: Math.floor(options.memoryBudgetBytes * BATCH_SHARE),
+      maxBatchBytes: decompressedLimit(options.memoryBudgetBytes),
       defaultRetentionDays: options.defaultRetentionDays,
+      letterKey: options.letterKey,
     });
     this.#writers = this.#createWriters(options);
     this.coordinator = new Coordinator({
       arena: this.arena,
       pool: this.pool,
       writers: this.#writers,
+      ownership: ports.ownership,
       telemetry,
+      health: this.health,
       clock,
       maxBlockBytes: options.memoryBudgetBytes * BLOCK_SHARE,
     });
@@ -85,6 +98,8 @@ export class Pipeline {
       telemetry,
       clock,
       sourceNumber: ports.kafkaSourceNumber,
+      ownership: ports.ownership,
+      rejoin: (epoch, reason) => ports.kafka?.rejoin(epoch, reason),
     });
     this.#committer = new Committer({
       coordinator,
@@ -155,7 +170,6 @@ export class Pipeline {
       store,
       telemetry,
       clock,
-      health: this.health,
       isUpstreamBusy: () => this.coordinator.isParsing,
     };
     const limits = {

@@ -3,9 +3,8 @@
  */
 import { type MillraceError, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
-import type { Health } from './health.ts';
 import type { Block } from './parse-protocol.ts';
-import type { BlockStore, BlockTable, Clock } from './ports.ts';
+import type { BlockStore, BlockTable, Clock, LaneToken } from './ports.ts';
 
 export interface WriterOptions {
   readonly table: BlockTable;
@@ -19,33 +18,36 @@ export interface WriterOptions {
 export interface WriterPorts {
   readonly store: BlockStore;
   readonly telemetry: Telemetry;
-  readonly health: Health;
   readonly clock: Clock;
   /** True while more blocks may come soon; then a flush waits for size or age. */
   readonly isUpstreamBusy: () => boolean;
 }
 
-/** One block on its way. Exactly one of `onStored` and `onRefused` is called, unless it became void. */
+/** One block on its way. Exactly one of `onStored` and `onFailed` is called, unless it became void before it was sent. */
 export interface WriteRequest {
   readonly block: Block;
-  /** True once nobody wants the block stored any more (its lane was closed). */
+  /** Whose block it is; compared by identity. */
+  readonly owner: object;
+  /** The owner's right to write. */
+  readonly token: LaneToken;
+  /** Not to be joined with other blocks: one of several was refused. */
+  readonly isAlone: boolean;
+  /** True once nobody wants the block stored any more. */
   readonly isVoid: () => boolean;
   readonly onStored: () => void;
-  readonly onRefused: (error: MillraceError) => void;
+  /** Whether the rows were stored is not known. */
+  readonly onFailed: (error: MillraceError) => void;
 }
 
 const TICK_MS = 20;
 /** ClickHouse refuses an insert that touches more than 100 partitions. */
 const MAX_PARTITIONS_PER_INSERT = 90;
-const FIRST_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5000;
 
 /**
  * Modes: `open` (blocks wait until rows, bytes or age are reached, or 20 ms after the last one when upstream is
  * idle and no insert was sent for the length of an interval), `held` (nothing is sent; blocks wait, and the credit
- * they hold slows the sources) and `closed` (nothing is accepted; what is void falls away). A retryable failure is
- * tried again for as long as somebody wants the block; a refused insert is bisected by blocks down to the one that
- * ClickHouse does not take.
+ * they hold slows the sources) and `closed` (nothing is accepted; what is void falls away). Each insert is tried once:
+ * one that failed may have been stored, so its owners must find out before anything of it is sent again.
  */
 export class Writer {
   readonly #options: WriterOptions;
@@ -56,13 +58,11 @@ export class Writer {
   #oldestAtMs = 0;
   #newestAtMs = 0;
   #lastInsertAtMs = 0;
-  #runningCount = 0;
+  readonly #running = new Set<readonly WriteRequest[]>();
   #runningBytes = 0;
-  #failingCount = 0;
   #holdReason: string | undefined;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
-  readonly #sleepers = new Set<() => void>();
 
   constructor(options: WriterOptions, ports: WriterPorts) {
     this.#options = options;
@@ -75,7 +75,12 @@ export class Writer {
   }
 
   get inFlightCount(): number {
-    return this.#pending.length + this.#runningCount;
+    return this.#pending.length + this.#running.size;
+  }
+
+  /** Whether an insert with blocks of `owner` is under way. */
+  isSending(owner: object): boolean {
+    return [...this.#running].some((requests) => requests.some((request) => request.owner === owner));
   }
 
   append(request: WriteRequest): void {
@@ -105,13 +110,12 @@ export class Writer {
     this.#pump();
   }
 
-  /** Ends waiting retries; pending blocks are forgotten. Void the lanes first. */
+  /** Pending blocks are forgotten. Void the lanes first. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#pending = [];
-    for (const wake of this.#sleepers) wake();
   }
 
   #pump(): void {
@@ -129,7 +133,7 @@ export class Writer {
       !this.#isClosed &&
       this.#pending.length > 0 &&
       this.#holdReason === undefined &&
-      this.#runningCount < this.#options.maxInserts
+      this.#running.size < this.#options.maxInserts
     );
   }
 
@@ -150,7 +154,8 @@ export class Writer {
     let rowCount = 0;
     let bytes = 0;
     let count = 0;
-    for (const { block } of this.#pending) {
+    for (const { block, isAlone } of this.#pending) {
+      if (count > 0 && (isAlone || this.#pending[0]?.isAlone === true)) break;
       const newKeyCount = block.partitionKeys.filter((key) => !keys.has(key)).length;
       const isFull =
         rowCount + block.rowCount > this.#options.flushRows ||
@@ -167,72 +172,37 @@ export class Writer {
     return this.#pending.splice(0, count);
   }
 
-  #start(requests: WriteRequest[]): void {
-    this.#runningCount++;
+  #start(requests: readonly WriteRequest[]): void {
     this.#lastInsertAtMs = this.#ports.clock.now();
-    const bytes = bytesOf(requests);
-    this.#runningBytes += bytes;
-    void this.#insert(requests).finally(() => {
-      this.#runningCount--;
-      this.#runningBytes -= bytes;
-      this.#pump();
-    });
+    this.#running.add(requests);
+    this.#runningBytes += bytesOf(requests);
+    void this.#send(requests);
   }
 
-  async #insert(requests: readonly WriteRequest[]): Promise<void> {
+  async #send(requests: readonly WriteRequest[]): Promise<void> {
+    const error = await this.#insert(requests);
+    this.#running.delete(requests);
+    this.#runningBytes -= bytesOf(requests);
+    for (const request of requests) {
+      if (error === undefined) request.onStored();
+      else request.onFailed(error);
+    }
+    this.#pump();
+  }
+
+  async #insert(requests: readonly WriteRequest[]): Promise<MillraceError | undefined> {
     const { store, telemetry } = this.#ports;
     const { table } = this.#options;
-    let isFailing = false;
-    for (let attempt = 0; ; attempt++) {
-      const live = this.#isClosed ? [] : requests.filter((request) => !request.isVoid());
-      const error = live.length === 0 ? undefined : await attemptInsert(store, table, live);
-      if (error === undefined || !error.isRetryable) {
-        if (isFailing) this.#endFailure(live.length > 0);
-        if (error !== undefined) return await this.#bisect(live, error);
-        if (live.length > 0) this.#ports.health.clear('clickhouse_unavailable', table);
-        for (const request of live) request.onStored();
-        if (live.length > 0) telemetry.emit('insert_done', { table });
-        return;
-      }
-      if (!isFailing) this.#failingCount++;
-      isFailing = true;
-      this.#ports.health.set('clickhouse_unavailable', error.message, this.#options.table);
-      telemetry.emit('insert_retried', { table, attempt, error: error.message });
-      await this.#sleep(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt));
+    const blocks = requests.map(({ block }) => block);
+    try {
+      await store.insertBlocks(table, blocks, distinctTokens(requests));
+      telemetry.emit('insert_done', { table });
+      return undefined;
+    } catch (error) {
+      const failure = toMillraceError(error);
+      telemetry.emit('insert_failed', { table, error: failure.message });
+      return failure;
     }
-  }
-
-  async #bisect(requests: readonly WriteRequest[], error: MillraceError): Promise<void> {
-    this.#ports.telemetry.emit('insert_bisected', { table: this.#options.table, error: error.message });
-    const [first, ...rest] = requests;
-    if (first === undefined) return;
-    if (rest.length === 0) {
-      first.onRefused(error);
-      return;
-    }
-    const middle = requests.length >> 1;
-    await this.#insert(requests.slice(0, middle));
-    await this.#insert(requests.slice(middle));
-  }
-
-  /** `isAnswered`: ClickHouse spoke; otherwise only nobody waits any more. */
-  #endFailure(isAnswered: boolean): void {
-    this.#failingCount--;
-    if (this.#failingCount === 0 && isAnswered)
-      this.#ports.health.clear('clickhouse_unavailable', this.#options.table);
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer);
-        this.#sleepers.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      this.#sleepers.add(wake);
-      if (this.#isClosed) wake();
-    });
   }
 }
 
@@ -240,19 +210,8 @@ function bytesOf(requests: readonly WriteRequest[]): number {
   return requests.reduce((sum, { block }) => sum + block.bytes.byteLength, 0);
 }
 
-async function attemptInsert(
-  store: BlockStore,
-  table: BlockTable,
-  requests: readonly WriteRequest[],
-): Promise<MillraceError | undefined> {
-  try {
-    await store.insertBlocks(
-      table,
-      requests.map((request) => request.block),
-      [],
-    );
-    return undefined;
-  } catch (error) {
-    return toMillraceError(error);
-  }
+function distinctTokens(requests: readonly WriteRequest[]): LaneToken[] {
+  const tokens = new Map<object, LaneToken>();
+  for (const { owner, token } of requests) tokens.set(owner, token);
+  return [...tokens.values()];
 }

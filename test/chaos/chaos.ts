@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Sabotage } from '../../src/failpoints.ts';
 import { Random } from '../../src/produce/random.ts';
 import type { Store } from '../../src/store/clickhouse-client.ts';
@@ -34,6 +35,8 @@ export interface ProgramSpec {
   /** Default `up`, with its own embedded ClickHouse; `process` needs `clickhouse`. */
   readonly command?: 'up' | 'process';
   readonly clickhouse?: ExternalClickHouse;
+  /** Default: a directory of the run. */
+  readonly dataDir?: string;
   readonly settings?: Readonly<Record<string, string>>;
   /** Further variables of its environment, as they are. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -81,6 +84,7 @@ export interface Fault {
 const SETTLE_MS = 60_000;
 const RESTART_MS = 60_000;
 const DEFAULT_RATE = 2000;
+const WARM_UP_COUNT = 50_000;
 const TOLERANCE = 0.15;
 /** A few sockets come and go with keep-alive connections. */
 const FILE_TOLERANCE = 4;
@@ -173,7 +177,7 @@ export class Chaos {
     const member = new Member({
       name,
       command: spec.command ?? 'up',
-      dataDir: await this.path(`data-${this.members.length + 1}`),
+      dataDir: spec.dataDir ?? (await this.path(`data-${this.members.length + 1}`)),
       port: await freePort(),
       settings: {
         KAFKA_BROKERS: this.brokers.join(','),
@@ -199,6 +203,14 @@ export class Chaos {
     return member;
   }
 
+  /** A first load, stored and over: what the program holds from now on it holds for good. Answers its resources. */
+  async warmUp(member: Member): Promise<Resources> {
+    const load = await this.startLoad({ rate: 0, count: WARM_UP_COUNT });
+    await load.finished();
+    await this.eventually(() => this.settle(), 'the first load is stored');
+    return await member.resources();
+  }
+
   /** Seeded load, beside everything else. */
   async startLoad(spec: LoadSpec = {}): Promise<Load> {
     const index = this.#loads.length + 1;
@@ -217,10 +229,16 @@ export class Chaos {
     return load;
   }
 
+  /** A pause of a length that the seed decides. */
+  async pause(leastMs: number, mostMs: number): Promise<void> {
+    await delay(this.random.between(leastMs, mostMs));
+  }
+
   /** Writes down a fault, just before or after it is done. */
   fault(text: string): void {
-    this.faults.push({ atMs: Date.now() - this.#startedAt, text });
-    this.#options.onProgress?.(text);
+    const atMs = Date.now() - this.#startedAt;
+    this.faults.push({ atMs, text });
+    this.#progress(text);
   }
 
   /** A figure for the report; several of one name are listed. */
@@ -293,10 +311,12 @@ export class Chaos {
 
   /** Waits until all is committed, then asks the oracle; what it finds makes the scenario fail. */
   async verify(options: VerifyOptions = {}): Promise<void> {
+    this.#progress('waiting until all is committed');
     if (!(await this.settle(options.settleMs))) {
       const tails = this.members.map(({ name, state, printedTail }) => `${name} (${state}): ${printedTail}`);
-      this.#options.onProgress?.(`not settled; ${tails.join('\n')}`);
+      this.#progress(`not settled; ${tails.join('\n')}`);
     }
+    this.#progress('asking the oracle');
     const member = options.member ?? this.members[0];
     const store = options.store ?? (await member?.embeddedStore());
     if (store === undefined) throw new Error('No ClickHouse can be reached for the oracle.');
@@ -329,6 +349,11 @@ export class Chaos {
       isBack(),
       `resources of ${member.name} did not come back: ${JSON.stringify(before)} → ${JSON.stringify(after)}`,
     );
+  }
+
+  #progress(text: string): void {
+    const seconds = ((Date.now() - this.#startedAt) / 1000).toFixed(1);
+    this.#options.onProgress?.(`${seconds} s  ${text}`);
   }
 
   /** Ends everything, last made first. */

@@ -2,6 +2,7 @@
  * One member of the group under test: the built program as a process that can be started again and again on the same
  * data directory and port, and what can be seen of it from outside: `/readyz` all the time, memory, open files.
  */
+import { readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { createStore, type Store } from '../../src/store/clickhouse-client.ts';
 import { isProcessAlive } from '../../src/store/embedded/data-dir-owner.ts';
@@ -88,14 +89,23 @@ export class Member {
     return this.#program?.printed.slice(-PRINTED_TAIL) ?? '(never started)';
   }
 
+  /** Whether the system has it stopped (SIGSTOP). */
+  get isStopped(): boolean {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
+  }
+
   get state(): string {
     return this.timeline.at(-1)?.state ?? 'down';
   }
 
-  /** Spawns it and waits for nothing. The failpoints are for this start alone. */
-  async start(failpoints = ''): Promise<void> {
-    const { command, dataDir, settings, environment, failpoints: always, port } = this.#options;
-    const armed = [failpoints, ...always].filter((entry) => entry !== '').join(',');
+  /**
+   * Spawns it and waits for nothing. The failpoints are for this start alone. `isWhole`: with all safeguards, also
+   * where the run leaves one out.
+   */
+  async start(failpoints = '', { isWhole = false } = {}): Promise<void> {
+    const { command, dataDir, settings, environment, failpoints: sabotage, port } = this.#options;
+    const armed = [failpoints, ...(isWhole ? [] : sabotage)].filter((entry) => entry !== '').join(',');
     this.#program = await startProgram({
       command,
       dataDir,
@@ -206,12 +216,18 @@ export class Member {
   async #poll(): Promise<void> {
     if (this.#isProbing) return;
     this.#isProbing = true;
-    const state = await this.#probe();
+    await this.#probe();
     this.#isProbing = false;
-    if (state !== this.state) this.timeline.push({ atMs: Date.now() - this.#madeAt, state });
   }
 
+  /** Asks `/readyz` and writes down what it says. */
   async #probe(): Promise<string> {
+    const state = await this.#ask();
+    if (state !== this.state) this.timeline.push({ atMs: Date.now() - this.#madeAt, state });
+    return state;
+  }
+
+  async #ask(): Promise<string> {
     try {
       const answer = await fetch(`${this.#url}/readyz`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
       if (answer.status === 200) return 'ready';

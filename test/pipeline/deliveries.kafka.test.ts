@@ -23,7 +23,11 @@ afterAll(async () => {
 
 const NOW_MS = Date.now();
 
-function batch(baseOffset: number, recordCount: number, codec: CraftedCodec = 'none') {
+function batch(
+  baseOffset: number,
+  recordCount: number,
+  { codec = 'none', timeMs = NOW_MS }: { codec?: CraftedCodec; timeMs?: number } = {},
+) {
   const records = Array.from({ length: recordCount }, (_, index) => ({
     value: JSON.stringify({
       service: 'deliveries',
@@ -31,7 +35,7 @@ function batch(baseOffset: number, recordCount: number, codec: CraftedCodec = 'n
       metadata: { a: 'b' },
     }),
   }));
-  const bytes = craftBatch({ records, baseOffset, codec, baseTimestampMs: NOW_MS });
+  const bytes = craftBatch({ records, baseOffset, codec, baseTimestampMs: timeMs });
   return { bytes, baseOffset, lastOffset: baseOffset + recordCount - 1 };
 }
 
@@ -50,7 +54,7 @@ function delivery(topic: string, batches: Delivery['batches'], fetchOffset = 0):
 async function assign(): Promise<string> {
   const topic = uniqueName('by-hand');
   const { kafkaLanes } = subject.pipeline;
-  await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0 }]);
+  await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0, topicId: '' }]);
   return topic;
 }
 
@@ -84,11 +88,18 @@ describe('deliveries', () => {
     expect(subject.pipeline.arena.usedBytes).toBe(0);
   });
 
-  test('of a topic that was made again are not taken for old ones', async () => {
+  test('of a partition that went back are refused until the next assignment, and not taken for old ones', async () => {
     const topic = await assign();
     const { kafkaLanes } = subject.pipeline;
     await kafkaLanes.onDelivery(delivery(topic, [batch(0, 1000)]), heartbeat);
-    await kafkaLanes.onDelivery({ ...delivery(topic, [batch(0, 400)]), lostFromOffset: 1000 }, heartbeat);
+    const again = () => {
+      const batches = [batch(0, 400, { timeMs: NOW_MS + 60_000 })];
+      return kafkaLanes.onDelivery({ ...delivery(topic, batches), lostFromOffset: 1000 }, heartbeat);
+    };
+    await expect(again()).rejects.toMatchObject({ code: 'lane_closed' });
+    await untilStored();
+    await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, topicId: '', partition: 0 }]);
+    await again();
     await untilStored();
     expect((await stored(topic)).rows).toBe(1400);
   });
@@ -100,7 +111,9 @@ describe('deliveries', () => {
     const watch = setInterval(() => {
       peakBytes = Math.max(peakBytes, coordinator.blockBytes);
     }, 5);
-    const batches = Array.from({ length: 6 }, (_, index) => batch(index * 100_000, 100_000, 'gzip'));
+    const batches = Array.from({ length: 6 }, (_, index) =>
+      batch(index * 100_000, 100_000, { codec: 'gzip' }),
+    );
     for (const each of batches) {
       await kafkaLanes.onDelivery(delivery(topic, [each], each.baseOffset), heartbeat);
     }
@@ -112,10 +125,19 @@ describe('deliveries', () => {
   });
 
   test('over HTTP of very many lines are answered with exact counts', async () => {
-    const { arena, coordinator, pool } = subject.pipeline;
-    const lane = coordinator.openLane({ source: 200, partition: 1, name: 'http', epoch: 1, startOffset: 0 });
-    const clock = { now: () => Date.now() };
-    const source = new DirectSource({ arena, coordinator, pool, clock, refusal: () => undefined }, lane);
+    const { arena, coordinator, pool, ownership } = subject.pipeline;
+    const [standing] = await ownership.claim([{ source: 200, partition: 1 }]);
+    if (standing === undefined) throw new Error('the lane could not be claimed');
+    const lane = coordinator.openLane({ ...standing, name: 'http', startOffset: 0 });
+    const source = new DirectSource({
+      arena,
+      coordinator,
+      pool,
+      clock: { now: () => Date.now() },
+      refusal: () => undefined,
+      openLane: () => Promise.resolve(lane),
+    });
+    await source.start();
     const body = new TextEncoder().encode(`${'a\n'.repeat(150_000)}${'{\n'.repeat(2000)}`);
     const outcome = await source.submit(body.buffer, 'ndjson');
     expect(outcome).toMatchObject({ kind: 'stored', acceptedCount: 150_000, rejectedCount: 2000 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Chunk, createChunk, refuseChunk } from '../../src/pipeline/chunk.ts';
+import { type Chunk, createChunk, createLostChunk, refuseChunk } from '../../src/pipeline/chunk.ts';
 import { Lane } from '../../src/pipeline/lane.ts';
+import { NOTHING_PRESENT } from '../../src/pipeline/present.ts';
 
 function lane(): Lane {
   return new Lane({ source: 1, partition: 2, name: 'logs', epoch: 3, startOffset: 100 });
@@ -13,6 +14,8 @@ function chunk(fromOffset: number, toOffset: number): Chunk {
     outcome: {
       receivedCount: toOffset - fromOffset,
       storedCount: toOffset - fromOffset - 1,
+      alreadyPresentCount: 0,
+      lostUpstreamCount: 0,
       filtered: { blank: 1 },
       deadLettered: {},
       deadLetterOffsets: new Float64Array(),
@@ -73,13 +76,51 @@ describe('Lane', () => {
     expect(entry?.filtered).toEqual({ blank: 1 });
   });
 
+  it('names offsets that Kafka had deleted in the ledger, apart from what was received', () => {
+    const subject = lane();
+    subject.push(chunk(100, 110));
+    subject.push(createLostChunk(110, 150));
+    expect(subject.takeStored()).toEqual([]);
+    const [first] = subject.chunks;
+    if (first !== undefined) first.state = 'stored';
+    subject.takeStored();
+    expect(subject.ledgerEntry()).toMatchObject({
+      fromOffset: 100,
+      toOffset: 150,
+      receivedCount: 10,
+      lostUpstreamCount: 40,
+    });
+  });
+
+  it('hands what is present to the tasks of its range only, until it has passed it', () => {
+    const rows = (offsets: number[]) => ({
+      offsets: Float64Array.from(offsets),
+      times: Float64Array.from(offsets, (offset) => offset * 1000),
+    });
+    const subject = new Lane({
+      source: 1,
+      partition: 2,
+      name: 'logs',
+      epoch: 3,
+      startOffset: 100,
+      present: { logs: rows([101, 105, 112]), dead_letters: rows([106]) },
+    });
+    const [a, b] = [chunk(100, 106), chunk(106, 112)];
+    expect(subject.taskFor(a).present?.logs.offsets).toEqual(Float64Array.of(101, 105));
+    expect(subject.taskFor(b).present).toEqual({ logs: rows([]), dead_letters: rows([106]) });
+    expect(subject.taskFor(chunk(113, 120)).present).toBeUndefined();
+    subject.resume({ ...subject.token, epoch: 4, present: NOTHING_PRESENT });
+    expect(subject.taskFor(a).present).toBeUndefined();
+    expect(subject.token).toEqual({ source: 1, partition: 2, epoch: 4 });
+  });
+
   it('stays contiguous when a chunk is split in place', () => {
     const subject = lane();
     const whole = chunk(100, 110);
     subject.push(whole);
     subject.push(chunk(110, 120));
     subject.replace(whole, refuseChunk(whole, { reason: 'insert_refused', detail: 'x' }));
-    expect(whole.shared.userCount).toBe(2);
+    expect(whole.shared?.userCount).toBe(2);
     expect(subject.chunks.map((each) => each.fromOffset)).toEqual([100, 105, 110]);
     expect(subject.takenOffset).toBe(120);
   });

@@ -66,6 +66,7 @@ export class Program {
   #printed = '';
   #end: ExitedProgram | undefined;
   #running: RunFile | undefined;
+  #apiUrl: string | undefined;
 
   constructor(child: ChildProcess, dataDir: string) {
     this.#child = child;
@@ -104,7 +105,9 @@ export class Program {
       async () => {
         if (this.hasExited) throw new Error(`It ended (${JSON.stringify(this.#end)}): ${this.#printed}`);
         this.#running = await readRunFile(this.#dataDir);
-        return this.#running?.apiUrl !== undefined;
+        // At an external ClickHouse there is no such file, but the banner.
+        this.#apiUrl = this.#running?.apiUrl ?? /Millrace is ready +(\S+)/.exec(this.#printed)?.[1];
+        return this.#apiUrl !== undefined;
       },
       { timeoutMs: READY_MS, seen: () => this.#printed.slice(-2000) },
     );
@@ -134,7 +137,7 @@ export class Program {
 
   /** GET without a login. */
   async probe(path: string): Promise<{ status: number; body: unknown }> {
-    const answer = await fetch(new URL(path, this.#run().apiUrl));
+    const answer = await fetch(new URL(path, this.#apiUrl));
     return { status: answer.status, body: await answer.json() };
   }
 
@@ -143,9 +146,17 @@ export class Program {
   async get(path: string): Promise<any> {
     const token = await localTokenSource(this.#dataDir, 'viewer')?.();
     const headers = { Authorization: `Bearer ${token ?? ''}` };
-    const answer = await fetch(new URL(path, this.#run().apiUrl), { headers });
+    const answer = await fetch(new URL(path, this.#apiUrl), { headers });
     if (answer.status !== 200) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
     return await answer.json();
+  }
+
+  /** POST as a writer; rejects when the program is gone before it answers. */
+  async post(path: string, body: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+    const token = await localTokenSource(this.#dataDir, 'writer')?.();
+    const authorization = { Authorization: `Bearer ${token ?? ''}` };
+    const init = { method: 'POST', headers: { ...authorization, ...headers }, body };
+    return await fetch(new URL(path, this.#apiUrl), init);
   }
 
   /** Reasons that `/readyz` gives; none: ready. */

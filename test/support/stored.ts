@@ -67,16 +67,15 @@ export async function expectBalancedLedger(store: Store): Promise<LedgerSum> {
        max(to_offset) - min(from_offset) AS span, sum(to_offset - from_offset) AS covered
      FROM ledger FINAL GROUP BY source, partition`,
   );
-  const rows = await store.query<{ source: number; partition: number; rows: number }>(
-    'SELECT source, partition, count() AS rows FROM logs GROUP BY source, partition',
-  );
-  const rowsOf = new Map(rows.map((row) => [`${row.source}/${row.partition}`, row.rows]));
+  const [rowsOf, lettersOf] = [await countByLane(store, 'logs'), await countByLane(store, 'dead_letters')];
   const sum = { received: 0, stored: 0, filtered: 0, dead_lettered: 0, already_present: 0 };
   for (const { source, partition, all = 0, ok = 0, there = 0, gone = 0, dead = 0, span, covered } of lanes) {
     const lane = { source, partition };
     expect({ ...lane, received: all }).toEqual({ ...lane, received: ok + there + gone + dead });
     expect({ ...lane, covered }).toEqual({ ...lane, covered: span });
-    expect({ ...lane, stored: ok }).toEqual({ ...lane, stored: rowsOf.get(`${source}/${partition}`) ?? 0 });
+    const stored =
+      (rowsOf.get(`${source}/${partition}`) ?? 0) + (lettersOf.get(`${source}/${partition}`) ?? 0);
+    expect({ ...lane, stored: ok + dead + there }).toEqual({ ...lane, stored });
     sum.received += all;
     sum.stored += ok;
     sum.filtered += gone;
@@ -84,6 +83,13 @@ export async function expectBalancedLedger(store: Store): Promise<LedgerSum> {
     sum.already_present += there;
   }
   return sum;
+}
+
+async function countByLane(store: Store, table: 'logs' | 'dead_letters'): Promise<Map<string, number>> {
+  const rows = await store.query<{ source: number; partition: number; rows: number }>(
+    `SELECT source, partition, count() AS rows FROM ${table} GROUP BY source, partition`,
+  );
+  return new Map(rows.map((row) => [`${row.source}/${row.partition}`, row.rows]));
 }
 
 /** Offsets that the group committed and the ends of the partitions, as `topic/partition`. */

@@ -1,0 +1,4 @@
+import { pausedOwner } from '../scenarios/f15-paused-owner.ts';
+import { testScenario } from '../test-scenario.ts';
+
+testScenario(pausedOwner);
