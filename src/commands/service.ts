@@ -48,7 +48,7 @@ const KAFKA_STOP_MS = 5000;
 const HEARTBEAT_MS = 3000;
 const HEARTBEATS_PER_SESSION = 3;
 
-const clock: Clock = { now: () => Date.now() };
+const clock: Clock = { now: () => Date.now(), steady: () => performance.now() };
 
 /** Modes: `start` → running → `stop`, which drains within the deadline and closes what was opened, last first. */
 export class Service {

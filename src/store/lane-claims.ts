@@ -205,11 +205,11 @@ async function readWrites(store: Store, lanes: string): Promise<string[]> {
 }
 
 async function waitUntilEnded(store: Store, lanes: string, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   // Only those that run now: the guard refuses what comes later.
   let running = await readWrites(store, lanes);
   for (let pollMs = FIRST_POLL_MS; running.length > 0; pollMs = Math.min(MAX_POLL_MS, pollMs * 2)) {
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new MillraceError(
         'store_unavailable',
         `Inserts into lanes to be taken did not end within ${timeoutMs} ms.`,
