@@ -37,6 +37,12 @@ export const ERROR_KINDS = {
   payload_too_large: { status: 413, isRetryable: false, title: 'Payload is too large' },
   unsupported_media_type: { status: 415, isRetryable: false, title: 'Unsupported media type' },
   unprocessable: { status: 422, isRetryable: false, title: 'Cannot be processed' },
+  idempotency_key_reused: {
+    status: 422,
+    isRetryable: false,
+    title: 'Idempotency-Key was used with another body',
+  },
+  request_in_progress: { status: 409, isRetryable: true, title: 'The same request is under way' },
   too_many_requests: { status: 429, isRetryable: true, title: 'Too many requests' },
   internal: { status: 500, isRetryable: false, title: 'Internal error' },
 } as const satisfies Record<string, ErrorKind>;

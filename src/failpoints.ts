@@ -25,6 +25,8 @@ export const FAILPOINTS = [
   'worker',
   /** A parse worker has a record in hand whose bytes contain POISON_MARK. */
   'poison',
+  /** Records of dead letters were stored again, the letters are not marked as moved. */
+  'redrive_between',
 ] as const;
 
 /** Safeguards that can be left out, so that the oracle of the chaos suite can be seen to notice. */

@@ -72,6 +72,11 @@ export const INTERNAL_EVENTS = {
     text: 'Kafka consumer crashed; it will be created again',
     counter: 'millrace_kafka_crashes_total',
   },
+  kafka_rejoins: {
+    level: 'info',
+    text: 'the Kafka consumer leaves its group and joins anew',
+    counter: 'millrace_kafka_rejoins_total',
+  },
   assignment_waits: { level: 'warn', text: 'the Kafka assignment waits for ClickHouse' },
   offsets_committed: { level: 'debug', text: 'offsets committed', counter: 'millrace_offset_commits_total' },
   commit_failed: {

@@ -2,6 +2,7 @@
  * The API as it runs in its thread: keys, server, app, and the commands of the main thread.
  */
 import type { MessagePort } from 'node:worker_threads';
+import { LetterSeal } from '../encode/letter-seal.ts';
 import { toPlainError } from '../errors.ts';
 import type { ApiSettings, ToApi } from '../pipeline/api-protocol.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
@@ -63,6 +64,7 @@ export class ApiService {
         status: this.#main,
         telemetry: this.#main,
         keys: loadApiKeys(settings.keysDir),
+        letterSeal: new LetterSeal(settings.letterKeys),
         now: Date.now,
       },
       { ...settings, hasTls: settings.tls !== undefined },

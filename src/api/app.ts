@@ -1,6 +1,7 @@
 /**
  * Puts the API together from its ports: routes behind one front. Knows no thread and no server.
  */
+import type { LetterSeal } from '../encode/letter-seal.ts';
 import type { IngestPort } from '../pipeline/ingest-port.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
 import type { StatusPort } from '../pipeline/status-port.ts';
@@ -14,8 +15,10 @@ import { Tokens } from './auth/tokens.ts';
 import { createUsers } from './auth/users.ts';
 import { Front } from './front.ts';
 import { probeRoutes, statusRoutes } from './health/health-routes.ts';
+import { Ledger } from './health/ledger.ts';
 import { ByteBudget } from './ingest/byte-budget.ts';
 import { ingestRoutes } from './ingest/ingest-routes.ts';
+import { lettersRoutes } from './letters/letters-routes.ts';
 import { logsRoutes } from './logs/logs-routes.ts';
 import { summaryRoutes } from './summary/summary-routes.ts';
 
@@ -25,6 +28,8 @@ export interface AppPorts {
   readonly status: StatusPort;
   readonly telemetry: Telemetry;
   readonly keys: ApiKeys;
+  /** Opens dead letters. */
+  readonly letterSeal: LetterSeal;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -37,7 +42,7 @@ export interface AppOptions {
 }
 
 export function createApp(ports: AppPorts, options: AppOptions): Front {
-  const { store, ingest, status, telemetry, keys, now } = ports;
+  const { store, ingest, status, telemetry, keys, letterSeal, now } = ports;
   const users = createUsers(store);
   const auth: AuthPorts = {
     users,
@@ -48,14 +53,14 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
     telemetry,
   };
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;
-  const health = { status, metricsToken };
   const routes = [
     ...authRoutes(auth),
     ...ingestRoutes({ ingest, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
     ...logsRoutes({ store, cursorSecret: keys.cursorSecret, now }),
+    ...lettersRoutes({ store, cursorSecret: keys.cursorSecret, letterSeal, now }),
     ...summaryRoutes({ store, now }),
-    ...probeRoutes(health),
-    ...statusRoutes(health),
+    ...probeRoutes({ status, metricsToken }),
+    ...statusRoutes(status, new Ledger(store, now)),
   ];
   return new Front(routes, { authenticate: (request) => authenticate(request, auth), telemetry, hasTls });
 }

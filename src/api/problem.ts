@@ -27,7 +27,7 @@ export interface ProblemExtras {
 
 export function problemResponse(error: MillraceError, extras: ProblemExtras = {}): HttpResponse {
   const { status, title } = ERROR_KINDS[error.code];
-  const mayRetry = status === 503 || status === 429;
+  const mayRetry = status === 503 || status === 429 || status === 409;
   return {
     status,
     headers: {

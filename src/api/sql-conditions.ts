@@ -8,12 +8,18 @@ export type SqlValue = readonly [type: string, value: unknown];
 export class SqlConditions {
   readonly #conditions: string[] = [];
   readonly #params: Record<string, unknown> = {};
+  readonly #prefix: string;
   #count = 0;
+
+  /** `prefix` keeps the parameters of two clauses of one statement apart. */
+  constructor(prefix = 'p') {
+    this.#prefix = prefix;
+  }
 
   /** `sql`, a constant of the program too, has `?1`, `?2`, … where the values belong. */
   add(sql: string, ...values: readonly SqlValue[]): void {
     const places = values.map(([type, value]) => {
-      const name = `p${this.#count++}`;
+      const name = `${this.#prefix}${this.#count++}`;
       this.#params[name] = value;
       return `{${name}:${type}}`;
     });

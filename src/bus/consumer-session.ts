@@ -3,12 +3,15 @@
  * ends it (kafkajs's own restart is switched off, so that there is one way back only: a new session).
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Consumer, ConsumerCrashEvent, EachBatchPayload } from 'kafkajs';
-import { errorMessage, MillraceError } from '../errors.ts';
-import type { Delivery, OffsetCommit, TopicPartition } from '../pipeline/ports.ts';
+import type { Consumer, ConsumerCrashEvent } from 'kafkajs';
+import { MillraceError } from '../errors.ts';
+import type { AssignedPartition, OffsetCommit, TopicPartition } from '../pipeline/ports.ts';
+import { type FetchedPartition, toFetched } from './fetched-partition.ts';
 import { cutOnTimeout, type KafkaClient } from './kafka-client.ts';
-import { lostFromOffset } from './kafkajs-repairs.ts';
-import { UndecodedBatch } from './undecoded-batches.ts';
+import { type KafkaCluster, pinTopics, readTopicIds } from './kafkajs-topic-ids.ts';
+import { loadKafkajs } from './load-kafkajs.ts';
+import type { TopicIds } from './topic-metadata.ts';
+import { TopicWatch } from './topic-watch.ts';
 
 export interface SessionOptions {
   readonly groupId: string;
@@ -22,23 +25,14 @@ export interface SessionOptions {
   readonly heartbeatIntervalMs: number;
 }
 
-/** What one fetch brought for one partition. */
-export interface FetchedPartition {
-  readonly delivery: Omit<Delivery, 'epoch'>;
-  /** Rejects when the member must rejoin. */
-  readonly heartbeat: () => Promise<void>;
-  /** Moves the fetch position past this delivery. */
-  readonly resolve: () => void;
-  /** One attempt under the assignment of now; `lane_closed` when the group has gone on without this member. */
-  readonly commit: (offsets: readonly OffsetCommit[]) => Promise<void>;
-}
-
 export interface SessionHandlers {
   /** Called at the end of each join, before anything of it is fetched. */
-  onJoined(partitions: readonly TopicPartition[]): void;
+  onJoined(partitions: readonly AssignedPartition[]): void;
   onFetched(fetched: FetchedPartition): Promise<void>;
   /** Everything of the partition below `nextOffset` was handed over or holds no records (control batches). */
   onPassed?(place: TopicPartition, nextOffset: number): void;
+  /** A topic was deleted, made again, or is there at last: nothing of it is handed over; the session should be closed. */
+  onTopicsChanged(reason: string): void;
 }
 
 const SILENT_PATIENCE_MS = 1000;
@@ -58,14 +52,6 @@ export const SESSION_RETRY = {
   restartOnFailure: () => Promise.resolve(false),
 };
 
-/** Answers of the broker that say: another generation of the group has begun, or this member is out of it. */
-const FENCED = new Set([
-  'ILLEGAL_GENERATION',
-  'UNKNOWN_MEMBER_ID',
-  'REBALANCE_IN_PROGRESS',
-  'FENCED_INSTANCE_ID',
-]);
-
 /** Modes: `joining`, `running` (the handler holds at most what one fetch per broker brought), `ended`. */
 export class ConsumerSession {
   readonly #consumer: Consumer;
@@ -75,7 +61,9 @@ export class ConsumerSession {
   readonly #crashed: Promise<ConsumerCrashEvent>;
   readonly #closed: Promise<void>;
   #markClosed: () => void = () => undefined;
-  #lastContactMs = 0;
+  #cluster: KafkaCluster | undefined;
+  #watch: TopicWatch | undefined;
+  #lastContactMs = Number.NEGATIVE_INFINITY;
 
   constructor(client: KafkaClient, options: SessionOptions, handlers: SessionHandlers) {
     this.#client = client;
@@ -91,6 +79,13 @@ export class ConsumerSession {
       maxWaitTimeInMs: options.maxWaitMs,
       allowAutoTopicCreation: false,
       retry: SESSION_RETRY,
+      // kafkajs's own way to assign; it is also the only one to get hold of the consumer's cluster.
+      partitionAssigners: [
+        (config) => {
+          this.#cluster = config.cluster as unknown as KafkaCluster;
+          return loadKafkajs().PartitionAssigners.roundRobin(config);
+        },
+      ],
     });
     const { events } = this.#consumer;
     this.#crashed = new Promise((resolve) => {
@@ -100,11 +95,12 @@ export class ConsumerSession {
       this.#markClosed = resolve;
     });
     this.#consumer.on(events.HEARTBEAT, () => {
-      this.#lastContactMs = Date.now();
+      this.#lastContactMs = performance.now();
     });
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
-      this.#lastContactMs = Date.now();
-      this.#handlers.onJoined(toPartitions(payload.memberAssignment));
+      this.#lastContactMs = performance.now();
+      this.#handlers.onJoined(toPartitions(payload.memberAssignment, this.#ids));
+      this.#watch?.check();
     });
     this.#consumer.on(events.END_BATCH_PROCESS, ({ payload }) => {
       this.#handlers.onPassed?.(payload, Number(payload.lastOffset) + 1);
@@ -112,9 +108,14 @@ export class ConsumerSession {
     cutOnTimeout(this.#consumer, client.sockets);
   }
 
-  /** When the group coordinator last answered; milliseconds since the epoch, 0 before. */
+  /** When the group coordinator last answered, of `performance.now()`, which no clock step touches; −∞ before. */
   get lastContactMs(): number {
     return this.#lastContactMs;
+  }
+
+  /** Topics that are not read because they do not exist. */
+  get missingTopics(): readonly string[] {
+    return this.#watch === undefined ? [] : this.#options.topics.filter((topic) => !this.#ids.has(topic));
   }
 
   /** Sets where the next fetch of a partition begins; to be called in `onJoined`. */
@@ -124,17 +125,48 @@ export class ConsumerSession {
     }
   }
 
-  /** Runs until the session is closed; rejects with what crashed it. */
+  /**
+   * Reads those of the topics that exist, until the session is closed; rejects with what crashed it, and with
+   * `not_found` when none exists.
+   */
   async run(): Promise<void> {
-    const { topics, fromBeginning } = this.#options;
-    await this.#consumer.connect();
-    await this.#consumer.subscribe({ topics: [...topics], fromBeginning });
+    try {
+      await this.#consumer.connect();
+      await this.#runConnected(await this.#learnTopics());
+    } finally {
+      this.#watch?.stop();
+    }
+  }
+
+  get #ids(): TopicIds {
+    return this.#watch?.ids ?? new Map();
+  }
+
+  async #learnTopics(): Promise<TopicIds> {
+    const cluster = this.#cluster;
+    if (cluster === undefined) throw new MillraceError('internal', 'kafkajs made no partition assigner.');
+    const { topics } = this.#options;
+    const ids = await readTopicIds(cluster, topics);
+    if (ids.size === 0) {
+      throw new MillraceError('not_found', `Cannot read from Kafka: ${sayMissing(topics)}`);
+    }
+    const onChanged = (reason: string): void => {
+      this.#handlers.onTopicsChanged(reason);
+    };
+    this.#watch = new TopicWatch(cluster, { topics, ids, onChanged });
+    pinTopics(cluster, this.#watch);
+    return ids;
+  }
+
+  async #runConnected(ids: TopicIds): Promise<void> {
+    const { fromBeginning } = this.#options;
+    await this.#consumer.subscribe({ topics: [...ids.keys()], fromBeginning });
     // Resolves when the member has joined or the join has crashed.
     const joined = this.#consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: CONCURRENT_PARTITIONS,
-      eachBatch: (payload) => this.#handlers.onFetched(toFetched(payload)),
+      eachBatch: (payload) => this.#handlers.onFetched(toFetched(payload, ids)),
     });
     const ended = await Promise.race([joined.then(() => this.#crashed), this.#crashed, this.#closed]);
     if (ended !== undefined) throw ended.payload.error;
@@ -145,7 +177,8 @@ export class ConsumerSession {
    * the group coordinator was silent lately.
    */
   async close(deadlineMs: number): Promise<void> {
-    const isInContact = Date.now() - this.#lastContactMs < 2 * this.#options.heartbeatIntervalMs;
+    this.#watch?.stop();
+    const isInContact = performance.now() - this.#lastContactMs < 2 * this.#options.heartbeatIntervalMs;
     const patienceMs = isInContact ? deadlineMs : Math.min(deadlineMs, SILENT_PATIENCE_MS);
     const done = new AbortController();
     const leaving = this.#consumer.disconnect().catch(() => undefined);
@@ -159,55 +192,14 @@ export class ConsumerSession {
   }
 }
 
-function toPartitions(assignment: Readonly<Record<string, number[]>>): TopicPartition[] {
+/** For people: which topics there are not. */
+export function sayMissing(topics: readonly string[]): string {
+  const names = topics.map((topic) => JSON.stringify(topic)).join(', ');
+  return topics.length === 1 ? `topic ${names} does not exist.` : `topics ${names} do not exist.`;
+}
+
+function toPartitions(assignment: Readonly<Record<string, number[]>>, ids: TopicIds): AssignedPartition[] {
   return Object.entries(assignment).flatMap(([topic, partitions]) =>
-    partitions.map((partition) => ({ topic, partition })),
+    partitions.map((partition) => ({ topic, partition, topicId: ids.get(topic) ?? '' })),
   );
-}
-
-function toFetched(payload: EachBatchPayload): FetchedPartition {
-  const { batch } = payload;
-  const batches = batch.messages.map(asUndecoded);
-  const last = batches.at(-1);
-  // kafkajs's type leaves the field out.
-  const { fetchedOffset } = batch as typeof batch & { readonly fetchedOffset: string };
-  const lostFrom = lostFromOffset(batch);
-  return {
-    delivery: {
-      topic: batch.topic,
-      partition: batch.partition,
-      fetchOffset: Number(fetchedOffset),
-      batches,
-      highWatermark: Number(batch.highWatermark),
-      ...(lostFrom === undefined ? {} : { lostFromOffset: lostFrom }),
-    },
-    heartbeat: () => payload.heartbeat(),
-    resolve: () => {
-      // kafkajs moves past control batches behind the last one by itself.
-      if (last !== undefined) payload.resolveOffset(last.offset);
-    },
-    // Not consumer.commitOffsets: that one retries, and may then commit under a later generation.
-    commit: (offsets) => commitOnce(payload, offsets),
-  };
-}
-
-function asUndecoded(message: unknown): UndecodedBatch {
-  if (message instanceof UndecodedBatch) return message;
-  throw new MillraceError('platform_unsupported', 'Cannot read Kafka: the broker is older than 0.11.');
-}
-
-async function commitOnce(payload: EachBatchPayload, offsets: readonly OffsetCommit[]): Promise<void> {
-  const topics = [...new Set(offsets.map(({ topic }) => topic))].map((topic) => ({
-    topic,
-    partitions: offsets
-      .filter((offset) => offset.topic === topic)
-      .map(({ partition, offset }) => ({ partition, offset: String(offset) })),
-  }));
-  try {
-    await payload.commitOffsetsIfNecessary({ topics });
-  } catch (error) {
-    const { type } = error as { readonly type?: unknown };
-    const code = typeof type === 'string' && FENCED.has(type) ? 'lane_closed' : 'bus_unavailable';
-    throw new MillraceError(code, `Cannot commit offsets: ${errorMessage(error)}`, { cause: error });
-  }
 }

@@ -7,7 +7,8 @@ import { errorMessage, MillraceError } from '../errors.ts';
 import { RecordBatchReader } from '../parse/record-batch.ts';
 import type { TopicPartition } from '../pipeline/ports.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { ConsumerSession, type FetchedPartition, SESSION_RETRY } from './consumer-session.ts';
+import { ConsumerSession, SESSION_RETRY } from './consumer-session.ts';
+import type { FetchedPartition } from './fetched-partition.ts';
 import { holdWithHeartbeats } from './hold-with-heartbeats.ts';
 import { createKafkaClient, type KafkaConnection } from './kafka-client.ts';
 import { type PartitionBounds, partitionBounds } from './kafka-topics.ts';
@@ -76,6 +77,9 @@ export async function readTopic(
       onFetched: (fetched) => reading.take(fetched),
       onPassed: (place, nextOffset) => {
         reading.pass(place.partition, nextOffset);
+      },
+      onTopicsChanged: (reason) => {
+        reading.fail(new MillraceError('not_found', `Cannot read on: ${reason}`));
       },
     },
   );
@@ -154,6 +158,10 @@ class Reading {
 
   positions(partitions: readonly TopicPartition[]): { topic: string; partition: number; offset: number }[] {
     return partitions.map((place) => ({ ...place, offset: this.#next.get(place.partition) ?? 0 }));
+  }
+
+  fail(error: MillraceError): void {
+    this.#end({ error });
   }
 
   pass(partition: number, nextOffset: number): void {

@@ -6,80 +6,62 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, MillraceError } from '../errors.ts';
 import type {
+  AssignedPartition,
   Delivery,
   KafkaSource,
   KafkaSourceHandlers,
   KafkaSourceStatus,
   OffsetCommit,
-  TopicPartition,
 } from '../pipeline/ports.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { ConsumerSession, type FetchedPartition, SESSION_RETRY } from './consumer-session.ts';
+import { ConsumerSession, SESSION_RETRY, sayMissing } from './consumer-session.ts';
+import type { FetchedPartition } from './fetched-partition.ts';
 import { holdWithHeartbeats } from './hold-with-heartbeats.ts';
-import { createKafkaClient, type KafkaConnection } from './kafka-client.ts';
+import { createKafkaClient } from './kafka-client.ts';
+import { fillOptions, type KafkaSourceOptions, sessionOptions } from './kafka-source-options.ts';
 import { type ClusterInfo, prepareCluster } from './kafka-topics.ts';
+import { LossReport } from './loss-report.ts';
 
-export interface KafkaSourceOptions extends KafkaConnection {
-  readonly groupId: string;
-  readonly topics: readonly string[];
-  /** Where a group without commits begins, and one whose offsets are deleted goes on; default true. */
-  readonly fromBeginning?: boolean;
-  /** Default 4 MiB. */
-  readonly maxBytesPerPartition?: number;
-  /**
-   * Bytes of one round of fetches over all brokers; default 8 MiB. kafkajs holds a response about twice (its
-   * chunks and their joined copy) beside the pipeline's own budget, so this keeps the fetch side near 16 MiB of
-   * the 400 MB that the program may have, and is still enough for 100 rounds of 8 MiB a second.
-   */
-  readonly maxBytes?: number;
-  /** Default 64 KiB. */
-  readonly minBytes?: number;
-  /** How long the broker may wait for `minBytes`; default 250: each idle round costs this thread about 2 ms. */
-  readonly maxWaitMs?: number;
-  /** Default 45,000: the wait of the others when this process dies without leaving the group. */
-  readonly sessionTimeoutMs?: number;
-  readonly heartbeatIntervalMs?: number;
-  /** Partitions of a topic that is created because the cluster lacks it; default 6. */
-  readonly newTopicPartitions?: number;
-}
+export type { KafkaSourceOptions } from './kafka-source-options.ts';
 
-const DEFAULTS = {
-  fromBeginning: true,
-  maxBytesPerPartition: 4 << 20,
-  maxBytes: 8 << 20,
-  minBytes: 64 << 10,
-  maxWaitMs: 250,
-  sessionTimeoutMs: 45_000,
-  heartbeatIntervalMs: 3000,
-  newTopicPartitions: 6,
-};
-const MIN_FETCH_BYTES = 1 << 20;
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
+/** Before a session that was asked for: whoever asks again and again must not keep the group from working. */
+const REJOIN_PAUSE_MS = 100;
+/** How long leaving the group may take; whoever does not leave is waited for by the others. */
+const REJOIN_CLOSE_MS = 3000;
 /** Without a heartbeat answered in this time the source no longer counts as connected. */
 const CONTACT_MS = 12_000;
 
 export function createKafkaSource(options: KafkaSourceOptions, telemetry: Telemetry): KafkaSource {
-  return new SupervisedSource({ ...DEFAULTS, ...withoutUndefined(options) }, telemetry);
+  return new SupervisedSource(fillOptions(options), telemetry);
 }
 
 /**
  * Modes: `idle`; `connecting` (no session, or one that has not joined: commits are refused); `running` (an epoch
  * is open; at most one fetch per broker is held, and only while its deliveries wait); `waiting` (a session ended,
- * the next begins after a pause that doubles up to 10 s); `stopped`.
+ * the next begins after a pause that doubles up to 10 s, or soon when the end was asked for); `stopped`.
+ *
+ * Topics that the cluster lacks are created by the first session only. One that is deleted later was deleted on
+ * purpose: it is waited for, the others are read on, and made again it is another topic (see TopicWatch).
  */
 class SupervisedSource implements KafkaSource {
   readonly #options: Required<KafkaSourceOptions>;
   readonly #telemetry: Telemetry;
   readonly #stopping = new AbortController();
   #handlers: KafkaSourceHandlers | undefined;
+  readonly #losses: LossReport;
   #session: ConsumerSession | undefined;
+  /** Ends what the session's handlers wait for. */
+  #sessionOver = new AbortController();
+  #isRejoining = false;
+  #hasTopics = false;
   #supervision: Promise<void> = Promise.resolve();
   #state: KafkaSourceStatus['state'] = 'idle';
   #clusterId = '';
   #epoch = 0;
   #isEpochOpen = false;
-  #partitionCount = 0;
+  #partitions: readonly AssignedPartition[] = [];
   #assigned: Promise<void> = Promise.resolve();
   #commitNow: FetchedPartition['commit'] | undefined;
   #lastError: string | undefined;
@@ -87,8 +69,7 @@ class SupervisedSource implements KafkaSource {
   constructor(options: Required<KafkaSourceOptions>, telemetry: Telemetry) {
     this.#options = options;
     this.#telemetry = telemetry;
-    // Every delivery that is held listens; there may be one per partition.
-    setMaxListeners(0, this.#stopping.signal);
+    this.#losses = new LossReport(telemetry);
   }
 
   get clusterId(): string {
@@ -104,14 +85,22 @@ class SupervisedSource implements KafkaSource {
   }
 
   status(): KafkaSourceStatus {
-    const isConnected = this.#isEpochOpen && Date.now() - (this.#session?.lastContactMs ?? 0) < CONTACT_MS;
+    const silentMs = performance.now() - (this.#session?.lastContactMs ?? Number.NEGATIVE_INFINITY);
+    const isConnected = this.#isEpochOpen && silentMs < CONTACT_MS;
+    const missing = this.#session?.missingTopics ?? [];
+    const notRead = missing.length === 0 ? undefined : `Cannot read from Kafka: ${sayMissing(missing)}`;
+    const lastError = isConnected ? notRead : this.#lastError;
     return {
       state: this.#state,
       isConnected,
       epoch: this.#epoch,
-      partitionCount: this.#partitionCount,
-      ...(this.#lastError === undefined || isConnected ? {} : { lastError: this.#lastError }),
+      partitionCount: this.#partitions.length,
+      ...(lastError === undefined ? {} : { lastError }),
     };
+  }
+
+  rejoin(epoch: number, reason: string): void {
+    if (epoch === this.#epoch && this.#isEpochOpen) this.#endSession(reason);
   }
 
   /** One attempt: what fails with `bus_unavailable` may be tried again, what fails with `lane_closed` may not. */
@@ -131,6 +120,7 @@ class SupervisedSource implements KafkaSource {
   async stop(deadlineMs: number): Promise<void> {
     // Both in one turn: a handler that lets go must find its consumer already stopping.
     this.#stopping.abort();
+    this.#sessionOver.abort();
     const closed = this.#session?.close(deadlineMs);
     const isOver = new AbortController();
     const deadline = delay(deadlineMs, undefined, { signal: isOver.signal }).catch(() => undefined);
@@ -145,8 +135,12 @@ class SupervisedSource implements KafkaSource {
     while (!this.#stopping.signal.aborted) {
       this.#state = 'connecting';
       const epochBefore = this.#epoch;
+      this.#isRejoining = false;
+      this.#sessionOver = new AbortController();
+      // Every delivery that is held listens; there may be one per partition.
+      setMaxListeners(0, this.#sessionOver.signal);
       try {
-        await this.#runSession();
+        await this.#runSession(this.#sessionOver.signal);
       } catch (error) {
         this.#lastError = errorMessage(error);
       }
@@ -155,15 +149,29 @@ class SupervisedSource implements KafkaSource {
       const hadJoined = this.#epoch > epochBefore;
       if (hadJoined) pauseMs = FIRST_PAUSE_MS;
       this.#state = 'waiting';
-      const fields = { error: this.#lastError ?? 'the session ended', retryInMs: pauseMs };
-      this.#telemetry.emit(hadJoined ? 'kafka_crashed' : 'kafka_unreachable', fields);
-      await delay(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
-      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
+      const retryInMs = this.#isRejoining ? REJOIN_PAUSE_MS : pauseMs;
+      const ending = hadJoined ? 'kafka_crashed' : 'kafka_unreachable';
+      const fields = { error: this.#lastError ?? 'the session ended', retryInMs };
+      if (!this.#isRejoining) this.#telemetry.emit(ending, fields);
+      await delay(retryInMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      if (!this.#isRejoining) pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
     }
   }
 
+  /** Leaves the group; what the session delivered and nobody took yet is void. */
+  #endSession(reason: string): void {
+    if (this.#sessionOver.signal.aborted) return;
+    this.#telemetry.emit('kafka_rejoins', { epoch: this.#epoch, reason });
+    this.#lastError = reason;
+    this.#isRejoining = true;
+    this.#closeEpoch();
+    // Both in one turn: a handler that lets go must find its consumer already stopping.
+    this.#sessionOver.abort();
+    this.#session?.close(REJOIN_CLOSE_MS).catch(() => undefined);
+  }
+
   /** One session from connecting to its end; rejects with what ended it unless it was closed. */
-  async #runSession(): Promise<void> {
+  async #runSession(over: AbortSignal): Promise<void> {
     const options = this.#options;
     const cluster = await this.#prepare();
     if (this.#stopping.signal.aborted) return;
@@ -176,9 +184,12 @@ class SupervisedSource implements KafkaSource {
     try {
       this.#session = new ConsumerSession(client, sessionOptions(options, cluster), {
         onJoined: (partitions) => {
-          this.#openEpoch(partitions);
+          if (!over.aborted) this.#openEpoch(partitions);
         },
-        onFetched: (fetched) => this.#deliver(fetched),
+        onFetched: (fetched) => this.#deliver(fetched, over),
+        onTopicsChanged: (reason) => {
+          if (!over.aborted) this.#endSession(reason);
+        },
       });
       await this.#session.run();
     } finally {
@@ -189,20 +200,23 @@ class SupervisedSource implements KafkaSource {
 
   /** With a client of its own that gives up soon, so that a cluster that is not there is told as that. */
   async #prepare(): Promise<ClusterInfo> {
-    const { topics, newTopicPartitions } = this.#options;
+    const { newTopicPartitions: partitionCount } = this.#options;
+    const topics = this.#hasTopics ? [] : this.#options.topics;
     const client = createKafkaClient(this.#options, this.#telemetry);
     try {
-      return await prepareCluster(client, { topics, partitionCount: newTopicPartitions }, this.#telemetry);
+      const cluster = await prepareCluster(client, { topics, partitionCount }, this.#telemetry);
+      this.#hasTopics = true;
+      return cluster;
     } finally {
       client.sockets.close();
     }
   }
 
-  #openEpoch(partitions: readonly TopicPartition[]): void {
+  #openEpoch(partitions: readonly AssignedPartition[]): void {
     this.#epoch++;
     this.#isEpochOpen = true;
     this.#state = 'running';
-    this.#partitionCount = partitions.length;
+    this.#partitions = partitions;
     this.#commitNow = undefined;
     this.#assigned = this.#handlers?.onAssigned(this.#epoch, partitions) ?? Promise.resolve();
     // Whoever delivers first sees the failure; until then it is nobody's.
@@ -211,24 +225,23 @@ class SupervisedSource implements KafkaSource {
 
   #closeEpoch(): void {
     this.#isEpochOpen = false;
-    this.#partitionCount = 0;
+    this.#partitions = [];
     this.#commitNow = undefined;
   }
 
   /** Hands one partition's batches over; `resolve` is called only when they were taken in the epoch they came in. */
-  async #deliver(fetched: FetchedPartition): Promise<void> {
+  async #deliver(fetched: FetchedPartition, signal: AbortSignal): Promise<void> {
     const handlers = this.#handlers;
     const epoch = this.#epoch;
-    if (handlers === undefined || !this.#isEpochOpen) return;
+    if (handlers === undefined || !this.#isEpochOpen || signal.aborted) return;
     const hold = { heartbeat: fetched.heartbeat, intervalMs: this.#options.heartbeatIntervalMs };
-    const signal = this.#stopping.signal;
     try {
       await holdWithHeartbeats(this.#assigned, { ...hold, signal });
-      if (epoch !== this.#epoch) return;
+      if (epoch !== this.#epoch || signal.aborted) return;
       this.#commitNow = fetched.commit;
       const delivery: Delivery = { epoch, ...fetched.delivery };
-      this.#reportLoss(delivery);
       await holdWithHeartbeats(handlers.onDelivery(delivery, fetched.heartbeat), { ...hold, signal });
+      this.#reportLoss(delivery);
       if (epoch === this.#epoch) fetched.resolve();
     } catch (error) {
       if (!(error instanceof MillraceError && error.code === 'shutting_down')) throw error;
@@ -240,22 +253,9 @@ class SupervisedSource implements KafkaSource {
     }
   }
 
-  #reportLoss({ topic, partition, fetchOffset, lostFromOffset }: Delivery): void {
-    if (lostFromOffset === undefined) return;
-    const fields = { topic, partition, fromOffset: lostFromOffset, toOffset: fetchOffset };
-    // An end below the begin: the topic was deleted and created again, and how much was lost cannot be known.
-    this.#telemetry.emit('records_lost_upstream', fields, Math.max(0, fetchOffset - lostFromOffset));
+  #reportLoss(delivery: Delivery): void {
+    const isOf = ({ topic, partition }: AssignedPartition): boolean =>
+      topic === delivery.topic && partition === delivery.partition;
+    this.#losses.tell(delivery, this.#partitions.find(isOf)?.topicId ?? '');
   }
-}
-
-function sessionOptions(options: Required<KafkaSourceOptions>, { brokerCount }: ClusterInfo) {
-  // Each broker is fetched from on its own, and all of them answer at once.
-  const maxBytes = Math.max(MIN_FETCH_BYTES, Math.floor(options.maxBytes / Math.max(1, brokerCount)));
-  return { ...options, maxBytes, maxBytesPerPartition: Math.min(options.maxBytesPerPartition, maxBytes) };
-}
-
-/** So that an option given as undefined does not hide its default. */
-function withoutUndefined(options: KafkaSourceOptions): Required<KafkaSourceOptions> {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given) as unknown as Required<KafkaSourceOptions>;
 }

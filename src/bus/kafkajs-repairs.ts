@@ -3,8 +3,12 @@
  * Each names the fault it removes; all are applied once, by load-kafkajs.ts, behind its version check.
  */
 
+import { areTopicsCurrent, type KafkaCluster } from './kafkajs-topic-ids.ts';
+
 interface OffsetManager {
   nextOffset(topic: string, partition: number): { toString(): string };
+  /** The next offset is the one after `offset`. */
+  resolveOffset(place: TopicPartition & { readonly offset: string }): void;
 }
 
 /** A batch remembers the assignment it was fetched under; kafkajs makes one offset manager per assignment. */
@@ -19,9 +23,23 @@ interface TopicPartition {
   readonly partition: number;
 }
 
+interface Cluster extends KafkaCluster {
+  getNodeIds(): readonly unknown[];
+  refreshMetadata(): Promise<void>;
+  fetchTopicsOffset(
+    topics: readonly unknown[],
+  ): Promise<readonly { readonly partitions: readonly { readonly offset: string }[] }[]>;
+}
+
 interface ConsumerGroup {
   readonly offsetManager: OffsetManager;
-  readonly cluster: { getNodeIds(): readonly unknown[]; refreshMetadata(): Promise<void> };
+  readonly topicConfigurations: Readonly<Record<string, { readonly fromBeginning?: boolean }>>;
+  readonly cluster: Cluster;
+  maxBytes: number;
+  maxBytesPerPartition: number;
+  /** When the group coordinator last answered, by the time of day. */
+  lastRequest: number;
+  heartbeat: (this: ConsumerGroup, options: { readonly interval: number }) => Promise<void>;
   recoverFromFetch: (this: ConsumerGroup, error: unknown) => Promise<void>;
   recoverFromOffsetOutOfRange: (this: ConsumerGroup, place: TopicPartition) => Promise<void>;
   fetch: (this: ConsumerGroup, nodeId: string) => Promise<TaggedBatch[]>;
@@ -53,6 +71,8 @@ export function repairKafkajs({ RequestQueue, ConsumerGroup, Runner }: KafkajsIn
   dropStaleBatches(ConsumerGroup.prototype, Runner.prototype);
   rememberLostOffsets(ConsumerGroup.prototype);
   findBrokersAgain(ConsumerGroup.prototype);
+  fitFetchesToLink(ConsumerGroup.prototype);
+  beatAfterClockSteps(ConsumerGroup.prototype);
 }
 
 /** Each connection re-arms a timer of 1 ms for ever, even when no request waits to be sent. */
@@ -81,30 +101,55 @@ function dropStaleBatches(group: ConsumerGroup, runner: Runner): void {
   };
 }
 
-const lostOffsets = new WeakMap<OffsetManager, Map<string, number>>();
+/** Offsets that the broker no longer had; `to`, exclusive, is where reading went on. */
+export interface LostStretch {
+  readonly from: number;
+  /** Below `from` when the log was cut off at its end. */
+  readonly to: number;
+}
 
-/** An offset that the broker no longer has is replaced by the default one, and nobody is told which it was. */
+const lostStretches = new WeakMap<OffsetManager, Map<string, LostStretch>>();
+
+/**
+ * An offset that the broker no longer has is replaced by the default one, and nobody is told which it was. Nor is
+ * the default committed here, as kafkajs does: when the assignment changes before the lane has gone on, whoever
+ * comes next must find the same gap.
+ */
 function rememberLostOffsets(group: ConsumerGroup): void {
-  const { recoverFromOffsetOutOfRange } = group;
   group.recoverFromOffsetOutOfRange = async function recoverTelling(
     this: ConsumerGroup,
-    place: TopicPartition,
+    { topic, partition }: TopicPartition,
   ): Promise<void> {
-    const { offsetManager } = this;
-    const lost = lostOffsets.get(offsetManager) ?? new Map<string, number>();
-    lostOffsets.set(offsetManager, lost);
-    lost.set(keyOf(place), Number(offsetManager.nextOffset(place.topic, place.partition).toString()));
-    await recoverFromOffsetOutOfRange.call(this, place);
+    const { offsetManager, cluster } = this;
+    // A topic that was made again has nothing to do with the offset.
+    if (!(await areTopicsCurrent(cluster))) return;
+    const position = Number(offsetManager.nextOffset(topic, partition).toString());
+    const [answer] = await cluster.fetchTopicsOffset([
+      { ...this.topicConfigurations[topic], topic, partitions: [{ partition }] },
+    ]);
+    const to = Number(answer?.partitions[0]?.offset ?? position);
+    if (to === position) return;
+    const lost = lostStretches.get(offsetManager) ?? new Map<string, LostStretch>();
+    lostStretches.set(offsetManager, lost);
+    const key = keyOf({ topic, partition });
+    // Lost again before anything was read: one stretch.
+    lost.set(key, { from: lost.get(key)?.from ?? position, to });
+    offsetManager.resolveOffset({ topic, partition, offset: String(to - 1) });
   };
 }
 
-/** The offset that was lost before this batch of kafkajs, told once. */
-export function lostFromOffset(batch: TopicPartition): number | undefined {
+/** What was lost before this batch of kafkajs, told until the batch was taken. */
+export function lostStretch(batch: TopicPartition): LostStretch | undefined {
+  return lostOf(batch)?.get(keyOf(batch));
+}
+
+export function forgetLost(batch: TopicPartition): void {
+  lostOf(batch)?.delete(keyOf(batch));
+}
+
+function lostOf(batch: TopicPartition): Map<string, LostStretch> | undefined {
   const { assignment } = batch as Partial<TaggedBatch>;
-  const lost = assignment === undefined ? undefined : lostOffsets.get(assignment);
-  const offset = lost?.get(keyOf(batch));
-  lost?.delete(keyOf(batch));
-  return offset;
+  return assignment === undefined ? undefined : lostStretches.get(assignment);
 }
 
 /**
@@ -116,6 +161,47 @@ function findBrokersAgain(group: ConsumerGroup): void {
   group.recoverFromFetch = async function recoverAsking(this: ConsumerGroup, error: unknown): Promise<void> {
     await recoverFromFetch.call(this, error);
     if (this.cluster.getNodeIds().length === 0) await this.cluster.refreshMetadata();
+  };
+}
+
+const MIN_FETCH_BYTES = 64 << 10;
+/** The member is silent while it fetches: this must be well below its session timeout and the time of a request. */
+const LONG_FETCH_MS = 2500;
+const SHORT_FETCH_MS = 1000;
+
+/**
+ * On a slow link a fetch may bring more than fits into the time of a request: it is given up, its connection is cut,
+ * and the same bytes are asked for again, for ever. Asks for less after a fetch that took long, up to the configured
+ * sizes again after short ones.
+ */
+function fitFetchesToLink(group: ConsumerGroup): void {
+  const { fetch } = group;
+  const configured = new WeakMap<ConsumerGroup, Pick<ConsumerGroup, 'maxBytes' | 'maxBytesPerPartition'>>();
+  group.fetch = async function fetchFitting(this: ConsumerGroup, nodeId: string): Promise<TaggedBatch[]> {
+    const { maxBytes, maxBytesPerPartition } = this;
+    const limits = configured.get(this) ?? { maxBytes, maxBytesPerPartition };
+    configured.set(this, limits);
+    const beganMs = performance.now();
+    const batches = await fetch.call(this, nodeId);
+    const elapsedMs = performance.now() - beganMs;
+    const factor = elapsedMs > LONG_FETCH_MS ? 0.25 : elapsedMs < SHORT_FETCH_MS ? 2 : 1;
+    const fit = (bytes: number, limit: number): number =>
+      Math.min(limit, Math.max(MIN_FETCH_BYTES, bytes * factor));
+    this.maxBytes = fit(maxBytes, limits.maxBytes);
+    this.maxBytesPerPartition = fit(maxBytesPerPartition, limits.maxBytesPerPartition);
+    return batches;
+  };
+}
+
+/** When the time of day was set back, the next heartbeat would be due only when it has caught up. */
+function beatAfterClockSteps(group: ConsumerGroup): void {
+  const { heartbeat } = group;
+  group.heartbeat = async function beat(
+    this: ConsumerGroup,
+    options: { readonly interval: number },
+  ): Promise<void> {
+    this.lastRequest = Math.min(this.lastRequest, Date.now());
+    await heartbeat.call(this, options);
   };
 }
 

@@ -7,6 +7,7 @@ import type * as Kafkajs from 'kafkajs';
 import { MillraceError } from '../errors.ts';
 import { passEncodedBatch, passEncodedRecord } from './encoded-batch.ts';
 import { type KafkajsInternals, repairKafkajs } from './kafkajs-repairs.ts';
+import { addTopicIds, type TopicIdInternals } from './kafkajs-topic-ids.ts';
 import { decodeUndecoded, dropAborted } from './undecoded-batches.ts';
 
 /** The replacements reach into modules that are no public interface: any other version may differ. */
@@ -40,6 +41,15 @@ function loadReplaced(): typeof Kafkajs {
     RequestQueue: require('kafkajs/src/network/requestQueue') as KafkajsInternals['RequestQueue'],
     ConsumerGroup: require('kafkajs/src/consumer/consumerGroup') as KafkajsInternals['ConsumerGroup'],
     Runner: require('kafkajs/src/consumer/runner') as KafkajsInternals['Runner'],
+  });
+  const { parse } = require('kafkajs/src/protocol/requests/fetch/v11/response') as {
+    readonly parse: TopicIdInternals['parseFetch'];
+  };
+  addTopicIds({
+    Cluster: require('kafkajs/src/cluster') as TopicIdInternals['Cluster'],
+    Broker: require('kafkajs/src/broker') as TopicIdInternals['Broker'],
+    parseFetch: parse,
+    ...(require('kafkajs/src/protocol/error') as Pick<TopicIdInternals, 'createErrorFromCode'>),
   });
   return kafkajs;
 }

@@ -23,16 +23,17 @@ export function frameBodies(task: FrameTask): FrameResult {
   const bodies: FramedBody[] = [];
   for (const body of task.bodies) {
     batches.begin(recordCount, body.receivedMs);
+    const startBytes = builder.finishedBytes;
     const framed = frameBody(body);
-    bodies.push(framed);
     if (framed.error === undefined) batches.finish();
     else batches.drop();
+    bodies.push({ ...framed, batchBytes: builder.finishedBytes - startBytes });
     recordCount += framed.recordCount;
   }
   return { batches: builder.takeFinished(), recordCount, bodies };
 }
 
-function frameBody(body: FrameBody): FramedBody {
+function frameBody(body: FrameBody): Omit<FramedBody, 'batchBytes'> {
   const span = withoutByteOrderMark(body);
   if (body.format === 'json') {
     const problem = appendJson(span, batches);

@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   consume: async () => (await import('./consume.ts')).registerConsume,
   import: async () => (await import('./import.ts')).registerImport,
   status: async () => (await import('./status.ts')).registerStatus,
+  dlq: async () => (await import('./dlq.ts')).registerDlq,
   user: async () => (await import('./user.ts')).registerUser,
   migrate: async () => (await import('./migrate.ts')).registerMigrate,
   config: async () => (await import('./config.ts')).registerConfig,

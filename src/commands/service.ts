@@ -12,20 +12,24 @@ import { readPackageVersion } from '../package-info.ts';
 import type { ApiSettings } from '../pipeline/api-protocol.ts';
 import { ApiThread } from '../pipeline/api-thread.ts';
 import { DirectSource } from '../pipeline/direct-source.ts';
+import { KeyedIngest } from '../pipeline/keyed-ingest.ts';
 import type { Lane } from '../pipeline/lane.ts';
+import { registerLaneGauges } from '../pipeline/lane-gauges.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
 import type { Clock, KafkaSource } from '../pipeline/ports.ts';
 import { Status } from '../pipeline/status.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import { readFreeDiskBytes } from '../store/disk.ts';
 import { makeDataDir } from '../store/embedded/make-data-dir.ts';
+import { createIdempotencyStore } from '../store/idempotency.ts';
 import { createOwnerName } from '../store/lane-claims.ts';
 import { createLaneOwnership } from '../store/lane-ownership.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
 import { registerSource } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
-import { storeOptions } from './command-store.ts';
+import { DEFAULT_RETENTION_DAYS, storeOptions } from './command-store.ts';
 import { kafkaConnection } from './kafka-connection.ts';
+import { type LetterKeys, loadLetterKeys } from './letter-keys.ts';
 import { apiKeysDir } from './local-token.ts';
 
 /** `up` has the whole API, ingestion over HTTP included; `process` only probes and metrics. */
@@ -36,7 +40,6 @@ interface HttpEnd {
   stop(deadlineMs: number): Promise<void>;
 }
 
-const DEFAULT_RETENTION_DAYS = 30;
 const REQUEST_DEADLINE_MS = 30_000;
 /** Share of the memory budget that HTTP bodies under way may hold. */
 const BODY_SHARE = 0.1;
@@ -52,9 +55,11 @@ export class Service {
   readonly #config: Config;
   readonly #kind: ServiceKind;
   readonly #telemetry: ServiceTelemetry;
+  /** Of its claims and of all that it writes. */
+  readonly #owner = createOwnerName();
   #opened: OpenedStore | undefined;
   #pipeline: Pipeline | undefined;
-  #direct: DirectSource | undefined;
+  #ingest: KeyedIngest | undefined;
   #status: Status | undefined;
   #http: HttpEnd | undefined;
   #isStarted = false;
@@ -84,12 +89,17 @@ export class Service {
     try {
       const opened = await openStore(storeOptions(this.#config, this.#telemetry));
       this.#opened = opened;
-      const pipeline = this.#createPipeline(opened);
+      // With an external ClickHouse nobody has made it yet, and the keys go there.
+      await makeDataDir(resolve(this.#config.dataDir));
+      const letterKeys = loadLetterKeys(this.#config);
+      const pipeline = this.#createPipeline(opened, letterKeys);
       this.#pipeline = pipeline;
       const status = this.#createStatus(pipeline);
       this.#status = status;
       const port =
-        this.#kind === 'up' ? await this.#startApi(opened, status) : await this.#startProbes(status);
+        this.#kind === 'up'
+          ? await this.#startApi(opened, { status, letterKeys })
+          : await this.#startProbes(status);
       await pipeline.start();
       this.#isStarted = true;
       this.#telemetry.emit('started', { version: readPackageVersion() });
@@ -105,8 +115,8 @@ export class Service {
     this.#isStopping = true;
     if (this.#isStarted) this.#telemetry.emit('stopping', { deadlineMs });
     const isDrained =
-      (await this.#pipeline?.drain(deadlineMs, () => (this.#direct?.inFlightCount ?? 0) === 0)) ?? true;
-    this.#direct?.close();
+      (await this.#pipeline?.drain(deadlineMs, () => (this.#ingest?.inFlightCount ?? 0) === 0)) ?? true;
+    this.#ingest?.close();
     await this.#http?.stop(HTTP_STOP_MS);
     this.#status?.stop();
     await this.#pipeline?.stop(KAFKA_STOP_MS);
@@ -116,16 +126,17 @@ export class Service {
     return isDrained;
   }
 
-  #createPipeline({ store }: OpenedStore): Pipeline {
+  #createPipeline({ store }: OpenedStore, [letterKey]: LetterKeys): Pipeline {
     const config = this.#config;
     const kafka = this.#createKafka();
-    const owner = createOwnerName();
+    const owner = this.#owner;
     return new Pipeline(
       {
         workerCount: config.workers,
         memoryBudgetBytes: config.memoryBudgetBytes,
         maxRecordBytes: config.maxRecordBytes,
         defaultRetentionDays: DEFAULT_RETENTION_DAYS,
+        letterKey,
         flushRows: config.flushRows,
         flushBytes: config.flushBytes,
         flushIntervalMs: config.flushIntervalMs,
@@ -135,13 +146,9 @@ export class Service {
         store: createBlockStore(store, { owner }),
         ownership: createLaneOwnership(store, { owner }),
         freeDiskBytes: () => readFreeDiskBytes(store),
-        kafkaSourceNumber: async (topic) => {
-          const source = await registerSource(store, {
-            kind: 'kafka',
-            cluster: kafka?.clusterId ?? '',
-            topic,
-          });
-          return source.number;
+        kafkaSourceNumber: async (topic, topicId) => {
+          const cluster = kafka?.clusterId ?? '';
+          return (await registerSource(store, { kind: 'kafka', cluster, topic, topicId })).number;
         },
         kafka,
         telemetry: this.#telemetry,
@@ -161,7 +168,7 @@ export class Service {
     );
   }
 
-  async #createDirectSource(opened: OpenedStore): Promise<DirectSource> {
+  async #createIngest(opened: OpenedStore): Promise<KeyedIngest> {
     const pipeline = this.pipeline;
     const { arena, coordinator, pool } = pipeline;
     const refusal = (): MillraceError | undefined => {
@@ -171,9 +178,19 @@ export class Service {
       return undefined;
     };
     const openLane = (onLost: () => void): Promise<Lane> => this.#openHttpLane(opened, onLost);
-    this.#direct = new DirectSource({ arena, coordinator, pool, clock, refusal, openLane });
-    await this.#direct.start();
-    return this.#direct;
+    const ports = { arena, coordinator, pool, clock, refusal, openLane };
+    const plain = new DirectSource(ports);
+    await plain.start();
+    this.#ingest = new KeyedIngest({
+      ...ports,
+      plain,
+      keys: createIdempotencyStore(opened.store, this.#owner),
+      ownership: pipeline.ownership,
+      store: createBlockStore(opened.store, { owner: this.#owner }),
+      // An embedded ClickHouse has no other program; at an external one it may be alive, and slow.
+      takeOverAfterMs: this.#config.clickhouseUrl === undefined ? 0 : REQUEST_DEADLINE_MS,
+    });
+    return this.#ingest;
   }
 
   async #openHttpLane({ store }: OpenedStore, onLost: () => void): Promise<Lane> {
@@ -185,6 +202,7 @@ export class Service {
 
   #createStatus(pipeline: Pipeline): Status {
     const telemetry = this.#telemetry;
+    registerLaneGauges((name, help, read) => telemetry.gauge(name, help, read), pipeline.coordinator);
     const status = new Status({
       pipeline,
       clock,
@@ -206,17 +224,22 @@ export class Service {
     return await server.listen();
   }
 
-  async #startApi(opened: OpenedStore, status: Status): Promise<number> {
-    // With an external ClickHouse nobody has made it yet, and the API's keys go there.
-    await makeDataDir(resolve(this.#config.dataDir));
-    const ingest = await this.#createDirectSource(opened);
-    const api = new ApiThread(this.#apiSettings(opened), { ingest, status, telemetry: this.#telemetry });
+  async #startApi(
+    opened: OpenedStore,
+    { status, letterKeys }: { readonly status: Status; readonly letterKeys: LetterKeys },
+  ): Promise<number> {
+    const ingest = await this.#createIngest(opened);
+    const api = new ApiThread(this.#apiSettings(opened, letterKeys), {
+      ingest,
+      status,
+      telemetry: this.#telemetry,
+    });
     this.#http = api;
     const { port } = await api.start();
     return port;
   }
 
-  #apiSettings({ connection }: OpenedStore): ApiSettings {
+  #apiSettings({ connection }: OpenedStore, letterKeys: LetterKeys): ApiSettings {
     const config = this.#config;
     const { tlsCert, tlsKey, metricsToken } = config;
     return {
@@ -224,6 +247,7 @@ export class Service {
       port: config.httpPort,
       server: config.httpServer,
       keysDir: apiKeysDir(config.dataDir),
+      letterKeys,
       maxBodyBytes: config.maxBodyBytes,
       bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),
       requestDeadlineMs: REQUEST_DEADLINE_MS,

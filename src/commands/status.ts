@@ -14,6 +14,8 @@ import { EXIT_FAILED, formatCount, writeResult } from './output.ts';
 import { formatBytes, formatDuration } from './progress.ts';
 import { addSettingFlags, loadCommandConfig } from './setting-flags.ts';
 
+const CELL_WIDTH = 16;
+
 interface LedgerEntry {
   readonly source: string;
   readonly partition: number;
@@ -22,7 +24,10 @@ interface LedgerEntry {
   readonly already_present: number;
   readonly filtered: Readonly<Record<string, number>>;
   readonly dead_lettered: Readonly<Record<string, number>>;
-  readonly in_flight: number;
+  readonly lost_upstream: number;
+  readonly hole_count: number;
+  readonly in_flight_offsets: number;
+  readonly balanced: boolean;
 }
 
 export function registerStatus(program: Command): void {
@@ -35,16 +40,17 @@ export function registerStatus(program: Command): void {
   addSettingFlags(command, ['general']);
 }
 
-/** Exit code 1 when the program is not ready. */
+/** Exit code 1 when the program is not ready, or the ledger is not balanced. */
 async function showStatus(command: Command): Promise<void> {
   const options = command.opts<Record<string, unknown>>();
   const { dataDir } = loadCommandConfig(command);
   const client = await connectApi(readApiTarget(options, { dataDir, role: 'viewer' }));
   const status = await read(client, '/pipeline/status');
-  const ledger = readField(await read(client, '/pipeline/ledger'), 'data');
+  const answer = await read(client, '/pipeline/ledger');
+  const [balanced, ledger] = [readField(answer, 'balanced') === true, readField(answer, 'data')];
   const entries = Array.isArray(ledger) ? (ledger as LedgerEntry[]) : [];
-  if (readField(status, 'ready') !== true) process.exitCode = EXIT_FAILED;
-  const result = { url: client.url, ...(status as object), ledger: entries };
+  if (readField(status, 'ready') !== true || !balanced) process.exitCode = EXIT_FAILED;
+  const result = { url: client.url, ...(status as object), balanced, ledger: entries };
   writeResult(options['json'] === true, result, () => statusText(client.url, status, entries));
 }
 
@@ -91,14 +97,20 @@ function ledgerLines(ledger: readonly LedgerEntry[]): string[] {
   const sources = new Map<string, LedgerEntry[]>();
   for (const entry of ledger) sources.set(entry.source, [...(sources.get(entry.source) ?? []), entry]);
   const width = Math.max(6, ...[...sources.keys()].map((source) => source.length));
-  const head = `ledger   ${'source'.padEnd(width)}  ${COLUMNS.map(([name]) => name.padStart(17)).join('')}`;
+  const head = `ledger   ${'source'.padEnd(width)}  ${COLUMNS.map(([name]) => name.padStart(CELL_WIDTH)).join('')}`;
   const rows = [...sources].map(([source, entries]) => {
     const cells = COLUMNS.map(([, read]) =>
       formatCount(entries.reduce((sum, entry) => sum + read(entry), 0)),
     );
-    return `         ${source.padEnd(width)}  ${cells.map((cell) => cell.padStart(17)).join('')}`;
+    return `         ${source.padEnd(width)}  ${cells.map((cell) => cell.padStart(CELL_WIDTH)).join('')}`;
   });
-  return [head, ...rows];
+  return [head, ...rows, ...unbalancedLines(ledger)];
+}
+
+function unbalancedLines(ledger: readonly LedgerEntry[]): string[] {
+  return ledger
+    .filter(({ balanced }) => !balanced)
+    .map(({ source, partition }) => `ledger   NOT BALANCED: ${source}/${partition}`);
 }
 
 const COLUMNS: readonly (readonly [string, (entry: LedgerEntry) => number])[] = [
@@ -107,7 +119,9 @@ const COLUMNS: readonly (readonly [string, (entry: LedgerEntry) => number])[] = 
   ['already present', (entry) => entry.already_present],
   ['filtered', (entry) => sumOf(entry.filtered)],
   ['dead letters', (entry) => sumOf(entry.dead_lettered)],
-  ['in flight', (entry) => entry.in_flight],
+  ['lost upstream', (entry) => entry.lost_upstream],
+  ['holes', (entry) => entry.hole_count],
+  ['in flight', (entry) => entry.in_flight_offsets],
 ];
 
 function sumOf(counts: Readonly<Record<string, number>>): number {

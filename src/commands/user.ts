@@ -1,19 +1,18 @@
 /**
  * `millrace user add|list|passwd`: the users of the API, in the running program's store.
  */
-import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
 import { checkPassword } from '../api/auth/passwords.ts';
 import { checkName, createUsers, type Users } from '../api/auth/users.ts';
 import { ROLES, type Role } from '../api/route.ts';
 import type { Config } from '../config.ts';
-import { errorMessage, MillraceError, quoteValue } from '../errors.ts';
-import { withStore } from './command-store.ts';
+import { errorMessage, MillraceError } from '../errors.ts';
+import { loadStoreConfig, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { writeResult } from './output.ts';
 import { readSecret } from './read-secret.ts';
-import { addSettingFlags, loadCommandConfig } from './setting-flags.ts';
+import { addSettingFlags } from './setting-flags.ts';
 
 const PASSWORD_FLAG = '--password-file <path>';
 const PASSWORD_HELP = 'file that holds the password; - is standard input (prompt)';
@@ -35,7 +34,7 @@ function registerAdd(user: Command): void {
       .option(PASSWORD_FLAG, PASSWORD_HELP),
   );
   command.action(async (name: string, options: { role: Role; passwordFile?: string }) => {
-    const config = loadUserConfig(command);
+    const config = loadStoreConfig(command);
     const password = await readNewPassword(name, options.passwordFile, 'Password');
     await withUsers(config, (users) => users.add({ name, password, role: options.role }, changedBy()));
     const result = { name, role: options.role };
@@ -46,7 +45,7 @@ function registerAdd(user: Command): void {
 function registerList(user: Command): void {
   const command = finish(user.command('list').description('list all users'));
   command.action(async () => {
-    const users = await withUsers(loadUserConfig(command), (found) => found.list());
+    const users = await withUsers(loadStoreConfig(command), (found) => found.list());
     const rows = users.map(({ name, role, isDisabled, changedAt }) => ({
       name,
       role,
@@ -73,7 +72,7 @@ function registerPasswd(user: Command): void {
       .option(PASSWORD_FLAG, PASSWORD_HELP),
   );
   command.action(async (name: string, options: { passwordFile?: string }) => {
-    const config = loadUserConfig(command);
+    const config = loadStoreConfig(command);
     const password = await readNewPassword(name, options.passwordFile, 'New password');
     await withUsers(config, (users) => users.setPassword(name, password, changedBy()));
     writeResult(isJson(command), { name }, () => `The password of ${name} was changed.`);
@@ -108,18 +107,6 @@ function asUsage(check: () => void): void {
   } catch (error) {
     throw new MillraceError('usage', errorMessage(error), { cause: error });
   }
-}
-
-/** A mistyped directory must not become a new database with users that nobody reads. */
-function loadUserConfig(command: Command): Config {
-  const config = loadCommandConfig(command);
-  if (config.clickhouseUrl === undefined && !existsSync(config.dataDir)) {
-    throw new MillraceError(
-      'usage',
-      `There is no data directory ${quoteValue(config.dataDir)}; \`millrace up\` and \`millrace migrate\` make it.`,
-    );
-  }
-  return config;
 }
 
 async function withUsers<T>(config: Config, work: (users: Users) => Promise<T>): Promise<T> {

@@ -133,5 +133,4 @@ export const DETECT_SETTINGS = [
   }),
   file('GEOIP_DB', 'geoipDb', { ...FILE_HELP, help: 'MaxMind database of countries and cities' }),
   list('THREAT_LISTS', 'threatLists', { ...FILE_HELP, help: 'files of known bad addresses and names' }),
-  file('KEY_FILE', 'keyFile', { ...FILE_HELP, help: 'key that encrypts dead letters and archives' }),
 ] as const;

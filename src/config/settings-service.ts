@@ -11,6 +11,11 @@ export const GENERAL_SETTINGS = [
     default: './data',
     help: 'directory of everything that is kept: database, keys, run.json',
   }),
+  file('KEY_FILE', 'keyFile', {
+    group: 'general',
+    defaultText: 'keys/dead-letters.key in DATA_DIR, made at first start',
+    help: 'key of the dead letters, 64 hexadecimal digits, the same for all members of a group; further lines: older keys, only to read',
+  }),
   choice('LOG_LEVEL', 'logLevel', {
     group: 'general',
     values: ['debug', 'info', 'warn', 'error', 'silent'],

@@ -53,7 +53,14 @@ export const LOG_COLUMNS = [
   { name: 'metadata', type: 'Map(LowCardinality(String), String)' },
 ] as const satisfies readonly Column[];
 
-/** Columns of table `dead_letters`. `payload` holds the record's bytes. */
+/**
+ * What the payload of a dead letter is: the value of one record, whole record batches as they came, or the rest of a
+ * batch that broke off. A letter that was stored in clear text, before letters were sealed, says nothing.
+ */
+export const LETTER_CONTENTS = ['record', 'batches', 'records'] as const;
+export type LetterContent = (typeof LETTER_CONTENTS)[number];
+
+/** Columns of table `dead_letters`. `payload` holds the bytes, sealed (src/encode/letter-seal.ts). */
 export const DEAD_LETTER_COLUMNS = [
   { name: 'source', type: 'UInt8' },
   { name: 'partition', type: 'UInt16' },
@@ -62,6 +69,9 @@ export const DEAD_LETTER_COLUMNS = [
   { name: 'reason', type: 'LowCardinality(String)' },
   { name: 'detail', type: 'String' },
   { name: 'payload', type: 'String' },
+  { name: 'to_offset', type: 'UInt64' },
+  { name: 'record_count', type: 'UInt32' },
+  { name: 'content', type: 'LowCardinality(String)' },
 ] as const satisfies readonly Column[];
 
 /** Bits of column `flags`. */

@@ -1,6 +1,7 @@
 /**
  * What could not be read of a record batch, as one dead letter: where it is, why, and for how many records it stands.
  */
+import type { LetterContent } from '../event/columns.ts';
 import type { DeadLetterReason } from '../event/reasons.ts';
 import {
   type BatchHeader,
@@ -30,6 +31,7 @@ export interface BatchFault {
   /** The batch's newest time; -1 when it has none that is plausible. */
   readonly timestampMs: number;
   /** The bytes that could not be read, `bytes[start, end)`: the batch as it came, or the rest of its records. */
+  readonly content: Exclude<LetterContent, 'record'>;
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
@@ -63,6 +65,7 @@ export function wholeBatchFault(
     lastOffset: header.lastOffset,
     recordCount: plausibleRecordCount(header, at.firstOffset),
     timestampMs: plausibleTimestampMs(header.maxTimestampMs),
+    content: 'batches',
     bytes: at.bytes,
     start: header.start,
     end: header.end,
@@ -92,6 +95,7 @@ export function restOfBatchFault(
     lastOffset: header.lastOffset,
     recordCount: Math.max(1, Math.min(rest.recordCount, header.lastOffset - offset + 1)),
     timestampMs: plausibleTimestampMs(header.maxTimestampMs),
+    content: 'records',
     bytes: at.bytes,
     start: rest.start,
     end: rest.end,

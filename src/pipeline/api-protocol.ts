@@ -3,7 +3,7 @@
  */
 import type { PlainError } from '../errors.ts';
 import type { InternalEventName, TelemetryFields } from '../telemetry.ts';
-import type { IngestOutcome } from './ingest-port.ts';
+import type { IngestKey, IngestOutcome } from './ingest-port.ts';
 import type { BodyFormat } from './parse-protocol.ts';
 import type { SnapshotKind, StatusSnapshots } from './status-port.ts';
 
@@ -26,6 +26,8 @@ export interface ApiSettings {
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   /** Directory of the signing keys, made when missing. */
   readonly keysDir: string;
+  /** Keys of the dead letters, in clear as the password is. */
+  readonly letterKeys: readonly Uint8Array[];
   readonly maxBodyBytes: number;
   /** Bytes that bodies under way may hold together; beyond it 429. */
   readonly bodyBudgetBytes: number;
@@ -64,6 +66,7 @@ export type FromApi =
       readonly id: number;
       readonly body: ArrayBuffer;
       readonly format: BodyFormat;
+      readonly key?: IngestKey | undefined;
     }
   | { readonly kind: 'snapshot'; readonly id: number; readonly what: SnapshotKind }
   | {

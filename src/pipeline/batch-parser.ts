@@ -2,8 +2,9 @@
  * A stretch of record batches → blocks, counts and dead letters: what a parse worker does with one task.
  * Every record of the range becomes one row, one dead letter or one filter count, or is present already.
  */
-import { DeadLetterBlock } from '../encode/dead-letter-block.ts';
+import { type DeadLetter, DeadLetterBlock } from '../encode/dead-letter-block.ts';
 import { EventBlock } from '../encode/event-block.ts';
+import { LetterSeal } from '../encode/letter-seal.ts';
 import { clampRecordTime } from '../encode/record-time.ts';
 import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
 import { failpointSync, isFailpointArmed, POISON_MARK } from '../failpoints.ts';
@@ -16,6 +17,7 @@ import { parseText } from '../parse/text/parse-text.ts';
 import type { Block, DeadLetterNote, ParseResult, ParseTask, ParseWorkerData } from './parse-protocol.ts';
 import type { BlockTable } from './ports.ts';
 import { PresentWalk } from './present.ts';
+import { refusalDetail } from './refusal-detail.ts';
 
 const LEFT_BRACE = 0x7b;
 const MAX_NOTES = 1000;
@@ -23,18 +25,9 @@ const MAX_NOTES = 1000;
 const MAX_TASK_BYTES = 8 * 1024 * 1024;
 const MAX_TASK_LETTERS = 65_536;
 
-/** What a dead letter is made of, besides its reason. */
-interface Letter {
-  readonly offset: number;
-  readonly recordTimeUs: number;
+interface Letter extends DeadLetter {
   /** False: the time of receipt stands in, and another reading of the same record would have another. */
   readonly hasOwnTime: boolean;
-  readonly detail: string;
-  /** Records it stands for: more than one when a whole batch could not be read. */
-  readonly recordCount: number;
-  readonly bytes: Uint8Array;
-  readonly start: number;
-  readonly end: number;
 }
 
 /** One per worker; keeps its memory from task to task and nothing else. */
@@ -44,7 +37,7 @@ export class BatchParser {
   readonly #reader: RecordBatchReader;
   readonly #block = new EventBlock();
   readonly #json = new JsonParser(this.#block);
-  readonly #letters = new DeadLetterBlock();
+  readonly #letters: DeadLetterBlock;
   readonly #range = { start: 0, end: 0 };
   #task: ParseTask | undefined;
   #logBlocks: Block[] = [];
@@ -61,6 +54,7 @@ export class BatchParser {
 
   constructor(options: ParseWorkerData) {
     this.#options = options;
+    this.#letters = new DeadLetterBlock(new LetterSeal([options.letterKey]));
     this.#reader = new RecordBatchReader({ maxDecompressedBytes: options.maxBatchBytes });
   }
 
@@ -116,7 +110,7 @@ export class BatchParser {
       return this.#countPresent(1);
     }
     if (task.refusal !== undefined) {
-      return this.#refuse(task.refusal.reason, task.refusal.detail, recordTimeUs);
+      return this.#refuse(task.refusal.reason, refusalDetail(task.refusal), recordTimeUs);
     }
     if (reader.valueIsNull) {
       this.#receivedCount++;
@@ -184,8 +178,8 @@ export class BatchParser {
   /** The current record as a dead letter. */
   #refuse(reason: DeadLetterReason, detail: string, recordTimeUs: number): void {
     const { bytes, valueStart: start, valueEnd: end, offset, timestampMs } = this.#reader;
-    const hasOwnTime = timestampMs >= 0;
-    this.#letter(reason, { offset, recordTimeUs, hasOwnTime, detail, recordCount: 1, bytes, start, end });
+    const range = { offset, toOffset: offset + 1, recordCount: 1, hasOwnTime: timestampMs >= 0 };
+    this.#letter(reason, { ...range, content: 'record', recordTimeUs, detail, bytes, start, end });
   }
 
   /** A batch, or the rest of one, that cannot be read: one letter that stands for all its records in the range. */
@@ -196,7 +190,8 @@ export class BatchParser {
     const span = `records from offset ${fault.offset} to ${fault.lastOffset}`;
     const hasOwnTime = fault.timestampMs >= 0;
     const detail = `${span}: ${fault.detail}`;
-    this.#letter(fault.reason, { ...fault, recordTimeUs, hasOwnTime, recordCount, detail });
+    const toOffset = Math.max(fault.offset + 1, Math.min(fault.lastOffset + 1, task.endOffset));
+    this.#letter(fault.reason, { ...fault, toOffset, recordTimeUs, hasOwnTime, recordCount, detail });
   }
 
   #letter(reason: DeadLetterReason, letter: Letter): void {
@@ -209,8 +204,8 @@ export class BatchParser {
     }
     this.#letterOffsets.push(letter.offset);
     if (this.#notes.length >= MAX_NOTES) return;
-    const { offset, detail, recordTimeUs } = letter;
-    this.#notes.push({ offset, reason, detail, recordTimeUs });
+    const { offset, detail } = letter;
+    this.#notes.push({ offset, reason, detail, recordTimeUs: clampRecordTime(letter.recordTimeUs) });
   }
 
   #filter(reason: FilterReason, count: number): void {
@@ -225,16 +220,14 @@ export class BatchParser {
   }
 
   /** One letter for the whole range, made without looking inside. */
-  #refuseUndecoded(
-    task: ParseTask,
-    { reason, detail }: { reason: DeadLetterReason; detail: string },
-  ): ParseResult {
-    const { firstOffset: offset, endOffset, start, length, receivedUs: recordTimeUs } = task;
+  #refuseUndecoded(task: ParseTask, refusal: NonNullable<ParseTask['refusal']>): ParseResult {
+    const { firstOffset: offset, endOffset: toOffset, start, length, receivedUs: recordTimeUs } = task;
     const bytes = new Uint8Array(task.memory);
-    const recordCount = endOffset - offset;
-    const end = start + length;
-    this.#letter(reason, { offset, recordTimeUs, hasOwnTime: false, detail, recordCount, bytes, start, end });
-    return this.#finish(endOffset);
+    const range = { offset, toOffset, recordCount: toOffset - offset, recordTimeUs, hasOwnTime: false };
+    const detail = refusalDetail(refusal);
+    const payload = { bytes, start, end: start + length };
+    this.#letter(refusal.reason, { ...range, content: 'batches', detail, ...payload });
+    return this.#finish(toOffset);
   }
 
   #sealBlock(task: ParseTask): void {

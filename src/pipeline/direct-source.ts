@@ -4,15 +4,22 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { MillraceError, toMillraceError } from '../errors.ts';
-import { encodeEventId } from '../event/event-id.ts';
 import type { Arena, Stretch } from './arena.ts';
 import type { ChunkOutcome } from './chunk.ts';
 import type { Coordinator } from './coordinator.ts';
-import type { IngestOutcome, IngestPort, RejectedRecord } from './ingest-port.ts';
+import type { IngestKey, IngestOutcome } from './ingest-port.ts';
 import type { Lane } from './lane.ts';
+import {
+  cutBatches,
+  type OpenBody,
+  placeBodies,
+  type SubmittedBody,
+  storedOutcome,
+  unframedOutcome,
+} from './open-body.ts';
 import type { ParsePool } from './parse-pool.ts';
-import type { BodyFormat, DeadLetterNote, FrameBody, FramedBody, FrameResult } from './parse-protocol.ts';
-import type { Clock } from './ports.ts';
+import type { BodyFormat, FrameBody, FrameResult } from './parse-protocol.ts';
+import type { Clock, LaneToken } from './ports.ts';
 
 export interface DirectSourcePorts {
   readonly arena: Arena;
@@ -23,22 +30,25 @@ export interface DirectSourcePorts {
   readonly refusal: () => MillraceError | undefined;
   /** A lane that nobody had before, claimed. `onLost` is called when somebody else takes it. */
   readonly openLane: (onLost: () => void) => Promise<Lane>;
+  /**
+   * Set: told where the rows of the bodies are to lie before any of them is stored. Answers, body by body, why they must
+   * not be; offsets that were told once are never given to another body.
+   */
+  readonly reserve?: (
+    token: LaneToken,
+    bodies: readonly OpenBody[],
+  ) => Promise<readonly (MillraceError | undefined)[]>;
 }
 
-interface WaitingBody {
+interface WaitingBody extends SubmittedBody {
   readonly stretch: Stretch;
   readonly frame: FrameBody;
-  readonly answer: (outcome: IngestOutcome) => void;
 }
 
-/** A framed body that waits until all its offsets are stored. */
-interface OpenBody {
-  readonly framed: FramedBody;
-  readonly fromOffset: number;
-  readonly toOffset: number;
-  readonly notes: DeadLetterNote[];
-  rejectedCount: number;
-  readonly answer: (outcome: IngestOutcome) => void;
+interface SubmitOptions {
+  readonly key?: IngestKey;
+  /** Record time, milliseconds since the epoch; default: now. */
+  readonly receivedMs?: number;
 }
 
 const FIRST_BACKOFF_MS = 100;
@@ -54,13 +64,15 @@ const MAX_LISTED_REJECTIONS = 1000;
  * with `lane_closed`) and `closed` (every body waiting or open is answered with `shutting_down`). `#waiting` holds
  * bodies in the arena, so the arena bounds it; `#open` holds only coordinates and answers.
  */
-export class DirectSource implements IngestPort {
+export class DirectSource {
   readonly #ports: DirectSourcePorts;
   #lane: Lane | undefined;
   #waiting: WaitingBody[] = [];
   readonly #open: OpenBody[] = [];
   #isFraming = false;
   #framingCount = 0;
+  /** Offsets of the lane below this were told to `reserve`. */
+  #reservedOffset = 0;
   #isClosed = false;
 
   constructor(ports: DirectSourcePorts) {
@@ -77,7 +89,11 @@ export class DirectSource implements IngestPort {
     return this.#waiting.length + this.#framingCount + this.#open.length;
   }
 
-  async submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome> {
+  async submit(
+    body: ArrayBuffer,
+    format: BodyFormat,
+    { key, receivedMs = this.#ports.clock.now() }: SubmitOptions = {},
+  ): Promise<IngestOutcome> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return failure(refusal);
     const stretch = await this.#take(body.byteLength);
@@ -87,9 +103,9 @@ export class DirectSource implements IngestPort {
       );
     }
     new Uint8Array(stretch.memory, stretch.start, stretch.length).set(new Uint8Array(body));
-    const frame: FrameBody = { ...stretch, format, receivedMs: this.#ports.clock.now() };
+    const frame: FrameBody = { ...stretch, format, receivedMs };
     return await new Promise((answer) => {
-      this.#waiting.push({ stretch, frame, answer });
+      this.#waiting.push({ stretch, frame, key, receivedMs, answer });
       void this.#frame();
     });
   }
@@ -113,6 +129,7 @@ export class DirectSource implements IngestPort {
   /** What the lost lane had in flight is perhaps stored and perhaps not: whoever sent it must send it again. */
   async #replaceLane(): Promise<void> {
     this.#lane = undefined;
+    this.#reservedOffset = 0;
     for (const { answer } of this.#open.splice(0)) answer(failure(withoutLane()));
     for (let attempt = 0; !this.#isClosed && this.#lane === undefined; attempt++) {
       await delay(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt));
@@ -138,7 +155,7 @@ export class DirectSource implements IngestPort {
     this.#isFraming = true;
     while (this.#waiting.length > 0) {
       const bodies = this.#takeBodies();
-      const answers = bodies.map(({ answer }) => answer);
+      const submitted: readonly SubmittedBody[] = [...bodies];
       this.#framingCount = bodies.length;
       try {
         const result = await this.#ports.pool.frame({
@@ -147,10 +164,10 @@ export class DirectSource implements IngestPort {
         });
         // The result is a copy: the bodies make room for it.
         for (const { stretch } of bodies.splice(0)) this.#ports.arena.release(stretch);
-        await this.#framed(answers, result);
+        await this.#framed(submitted, result);
       } catch (error) {
         const outcome = failure(toMillraceError(error));
-        for (const answer of answers) answer(outcome);
+        for (const { answer } of submitted) answer(outcome);
       } finally {
         for (const { stretch } of bodies) this.#ports.arena.release(stretch);
         this.#framingCount = 0;
@@ -170,35 +187,49 @@ export class DirectSource implements IngestPort {
     return this.#waiting.splice(0, count);
   }
 
-  async #framed(answers: readonly WaitingBody['answer'][], result: FrameResult): Promise<void> {
-    const stretch = result.recordCount > 0 ? await this.#take(result.batches.byteLength) : undefined;
+  async #framed(submitted: readonly SubmittedBody[], result: FrameResult): Promise<void> {
     const lane = this.#lane;
-    if (lane === undefined) {
-      if (stretch !== undefined) this.#ports.arena.release(stretch);
-      throw withoutLane();
-    }
-    const fromOffset = lane.takenOffset;
-    if (result.recordCount > 0 && stretch === undefined) {
+    if (lane === undefined) throw withoutLane();
+    const fromOffset = Math.max(lane.takenOffset, this.#reservedOffset);
+    const placed = placeBodies(submitted, result.bodies, fromOffset);
+    for (const { framed, answer } of placed) if (framed.recordCount === 0) answer(unframedOutcome(framed));
+    const bodies = await this.#reserve(
+      lane,
+      placed.filter(({ framed }) => framed.recordCount > 0),
+    );
+    const toOffset = bodies.at(-1)?.toOffset;
+    if (toOffset === undefined) return;
+    const batches = cutBatches(result.batches, placed, bodies);
+    const stretch = await this.#take(batches.byteLength);
+    if (stretch === undefined) {
       throw new MillraceError('too_many_requests', 'The body was not taken: buffers are full, try again.');
     }
-    let offset = fromOffset;
-    for (const [i, framed] of result.bodies.entries()) {
-      const answer = answers[i];
-      if (answer === undefined) continue;
-      const toOffset = offset + framed.recordCount;
-      if (framed.recordCount === 0) answer(unframed(framed));
-      else this.#open.push({ framed, fromOffset: offset, toOffset, notes: [], rejectedCount: 0, answer });
-      offset = toOffset;
+    if (lane.isClosed) {
+      this.#ports.arena.release(stretch);
+      throw withoutLane();
     }
-    if (stretch === undefined) return;
-    new Uint8Array(stretch.memory, stretch.start, stretch.length).set(new Uint8Array(result.batches));
+    this.#open.push(...bodies);
+    new Uint8Array(stretch.memory, stretch.start, stretch.length).set(new Uint8Array(batches));
     rebaseOffsets(stretch, fromOffset);
     this.#ports.coordinator.submit(lane, {
       stretch,
-      fromOffset,
-      toOffset: offset,
+      fromOffset: bodies[0]?.fromOffset ?? fromOffset,
+      toOffset,
       receivedUs: this.#ports.clock.now() * 1000,
       onStored: (outcome, storedTo) => this.#stored(lane, outcome, storedTo),
+    });
+  }
+
+  /** The bodies that may be stored; the others are answered. */
+  async #reserve(lane: Lane, bodies: readonly OpenBody[]): Promise<readonly OpenBody[]> {
+    const { reserve } = this.#ports;
+    if (reserve === undefined || bodies.length === 0) return bodies;
+    this.#reservedOffset = bodies.at(-1)?.toOffset ?? 0;
+    const refusals = await reserve(lane.token, bodies);
+    return bodies.filter(({ answer }, i) => {
+      const refusal = refusals[i];
+      if (refusal !== undefined) answer(failure(refusal));
+      return refusal === undefined;
     });
   }
 
@@ -214,33 +245,12 @@ export class DirectSource implements IngestPort {
     }
     while (this.#open[0] !== undefined && this.#open[0].toOffset <= storedTo) {
       const body = this.#open.shift();
-      if (body !== undefined) body.answer(this.#storedOutcome(lane, body));
+      if (body !== undefined) body.answer(storedOutcome(body, lane.spec));
     }
   }
 
   #bodyAt(offset: number): OpenBody | undefined {
     return this.#open.find((body) => offset >= body.fromOffset && offset < body.toOffset);
-  }
-
-  #storedOutcome(lane: Lane, body: OpenBody): IngestOutcome {
-    const { source, partition } = lane.spec;
-    const rejected = body.notes.map((note): RejectedRecord => {
-      const index = note.offset - body.fromOffset;
-      return {
-        line: body.framed.positions?.[index] ?? index + 1,
-        code: note.reason,
-        reason: note.detail,
-        dead_letter_id: encodeEventId({
-          timestampUs: note.recordTimeUs,
-          source,
-          partition,
-          offset: note.offset,
-        }),
-      };
-    });
-    const { recordCount } = body.framed;
-    const { rejectedCount } = body;
-    return { kind: 'stored', acceptedCount: recordCount - rejectedCount, rejectedCount, rejected };
   }
 }
 
@@ -255,11 +265,6 @@ function rebaseOffsets({ memory, start, length }: Stretch, fromOffset: number): 
 
 /** Base offset (8 bytes) and batch length (4 bytes) come before what the length counts. */
 const BATCH_OVERHEAD_BYTES = 12;
-
-function unframed({ error }: FramedBody): IngestOutcome {
-  const rejected = error === undefined ? [] : [{ line: 1, code: error.reason, reason: error.detail }];
-  return { kind: 'stored', acceptedCount: 0, rejectedCount: rejected.length, rejected };
-}
 
 function shuttingDown(): MillraceError {
   return new MillraceError('shutting_down', 'The body was not taken: the program is stopping.');

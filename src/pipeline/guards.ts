@@ -148,7 +148,8 @@ export class Watchdog {
   #checkKafka(): void {
     const { health, kafka } = this.#options;
     const status = kafka?.status();
-    if (status === undefined || status.isConnected) return health.clear('kafka_unavailable');
+    const isWell = status === undefined || (status.isConnected && status.lastError === undefined);
+    if (isWell) return health.clear('kafka_unavailable');
     health.set('kafka_unavailable', status.lastError ?? `The consumer is ${status.state}.`);
   }
 }

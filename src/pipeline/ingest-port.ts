@@ -15,6 +15,14 @@ export interface RejectedRecord {
   readonly dead_letter_id?: string;
 }
 
+/** Makes a body that is sent again known for what it is. SHA-256 digests in hexadecimal. */
+export interface IngestKey {
+  /** Of the user and the key. */
+  readonly digest: string;
+  /** Of the body and its format. */
+  readonly bodyDigest: string;
+}
+
 /** `stored`: every accepted record is in ClickHouse. `failed`: nothing is promised; try again when retryable. */
 export type IngestOutcome =
   | {
@@ -23,10 +31,12 @@ export type IngestOutcome =
       /** Rejected records in all; `rejected` lists at most 1,000 of them. */
       readonly rejectedCount: number;
       readonly rejected: readonly RejectedRecord[];
+      /** The body had come before, under the same key; this is what became of it then. */
+      readonly isReplayed?: boolean;
     }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
 
 export interface IngestPort {
-  /** Never rejects. Takes over `body`. */
-  submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome>;
+  /** Never rejects. Takes over `body`, which is stored once under one key, however often it is sent. */
+  submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome>;
 }

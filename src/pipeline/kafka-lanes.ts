@@ -9,6 +9,7 @@ import type { Arena, Stretch } from './arena.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Lane } from './lane.ts';
 import type {
+  AssignedPartition,
   Clock,
   Delivery,
   FetchedBatch,
@@ -23,8 +24,8 @@ export interface KafkaLanesPorts {
   readonly coordinator: Coordinator;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
-  /** Number of the source that a topic is, registered on first use. */
-  readonly sourceNumber: (topic: string) => Promise<number>;
+  /** Number of the source that a topic with this id is, registered on first use. */
+  readonly sourceNumber: (topic: string, topicId: string) => Promise<number>;
   readonly ownership: LaneOwnership;
   /** Leaves the assignment of this epoch and joins the group anew. */
   readonly rejoin: (epoch: number, reason: string) => void;
@@ -74,7 +75,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
    * Ends all lanes of earlier epochs and claims those of this one, which open with their first delivery. Waits for
    * ClickHouse as long as the epoch lasts.
    */
-  async onAssigned(epoch: number, partitions: readonly TopicPartition[]): Promise<void> {
+  async onAssigned(epoch: number, partitions: readonly AssignedPartition[]): Promise<void> {
     this.closeAll();
     this.#epoch = epoch;
     this.#assigningSinceMs = this.#ports.clock.now();
@@ -92,10 +93,10 @@ export class KafkaLanes implements KafkaSourceHandlers {
     this.#ports.telemetry.emit('kafka_assigned', { epoch, partitionCount: partitions.length });
   }
 
-  async #claim(epoch: number, partitions: readonly TopicPartition[]): Promise<void> {
+  async #claim(epoch: number, partitions: readonly AssignedPartition[]): Promise<void> {
     const numbers = new Map<string, number>();
-    for (const topic of new Set(partitions.map((place) => place.topic))) {
-      numbers.set(topic, await this.#ports.sourceNumber(topic));
+    for (const { topic, topicId } of partitions) {
+      if (!numbers.has(topic)) numbers.set(topic, await this.#ports.sourceNumber(topic, topicId));
     }
     const requests = partitions.map(({ topic, partition }) => ({
       source: numbers.get(topic) ?? 0,

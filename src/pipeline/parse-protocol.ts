@@ -14,6 +14,8 @@ export interface ParseWorkerData {
   /** A compressed batch that holds more is a dead letter. */
   readonly maxBatchBytes: number;
   readonly defaultRetentionDays: number;
+  /** Seals dead letters; LETTER_KEY_BYTES bytes. */
+  readonly letterKey: Uint8Array;
   /** Filled in by the pool. */
   readonly failpoints?: ArmedFailpoints | undefined;
 }
@@ -102,6 +104,8 @@ export interface FrameBody {
 export interface FramedBody {
   /** Records this body gave, in order; 0 with `error` set when it could not be framed at all. */
   readonly recordCount: number;
+  /** Length of its batches. */
+  readonly batchBytes: number;
   /** For each record the 1-based line (ndjson, text) or element (json array) it came from; absent: 1, 2, 3, … */
   readonly positions?: Uint32Array;
   readonly error?: { readonly reason: DeadLetterReason; readonly detail: string };

@@ -20,6 +20,8 @@ export interface PipelineOptions {
   readonly memoryBudgetBytes: number;
   readonly maxRecordBytes: number;
   readonly defaultRetentionDays: number;
+  /** Seals dead letters. */
+  readonly letterKey: Uint8Array;
   readonly flushRows: number;
   readonly flushBytes: number;
   readonly flushIntervalMs: number;
@@ -30,8 +32,8 @@ export interface PipelinePorts {
   readonly store: BlockStore;
   readonly ownership: LaneOwnership;
   readonly freeDiskBytes: () => Promise<number>;
-  /** Number of the source of a Kafka topic. */
-  readonly kafkaSourceNumber: (topic: string) => Promise<number>;
+  /** Number of the source of a Kafka topic with this id. */
+  readonly kafkaSourceNumber: (topic: string, topicId: string) => Promise<number>;
   readonly kafka?: KafkaSource | undefined;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -45,6 +47,11 @@ const BATCH_SHARE = 0.5;
 const MAX_LOG_INSERTS = 2;
 const DRAIN_POLL_MS = 10;
 const WORKER_START_MS = 60_000;
+
+/** What one compressed batch may hold within the budget. */
+export function decompressedLimit(memoryBudgetBytes: number): number {
+  return Math.floor(memoryBudgetBytes * BATCH_SHARE);
+}
 
 /** Modes: `new` → `running` → `draining` (sources closed, in-flight work is stored and committed) → `stopped`. */
 export class Pipeline {
@@ -69,8 +76,9 @@ export class Pipeline {
     this.arena = new Arena(options.memoryBudgetBytes * ARENA_SHARE);
     this.pool = createParsePool(options.workerCount, {
       maxRecordBytes: options.maxRecordBytes,
-      maxBatchBytes: Math.floor(options.memoryBudgetBytes * BATCH_SHARE),
+      maxBatchBytes: decompressedLimit(options.memoryBudgetBytes),
       defaultRetentionDays: options.defaultRetentionDays,
+      letterKey: options.letterKey,
     });
     this.#writers = this.#createWriters(options);
     this.coordinator = new Coordinator({
@@ -91,7 +99,7 @@ export class Pipeline {
       clock,
       sourceNumber: ports.kafkaSourceNumber,
       ownership: ports.ownership,
-      rejoin: (epoch, reason) => ports.kafka?.rejoin?.(epoch, reason),
+      rejoin: (epoch, reason) => ports.kafka?.rejoin(epoch, reason),
     });
     this.#committer = new Committer({
       coordinator,

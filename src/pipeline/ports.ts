@@ -8,6 +8,14 @@ export interface TopicPartition {
   readonly partition: number;
 }
 
+export interface AssignedPartition extends TopicPartition {
+  /**
+   * Kafka's id of the topic: another one stands for another topic of the same name. Empty when the broker cannot
+   * tell (older than 2.8).
+   */
+  readonly topicId: string;
+}
+
 /** One undecoded RecordBatch v2 as fetched. `bytes` is valid only until the delivery's promise settles. */
 export interface FetchedBatch {
   readonly bytes: Uint8Array;
@@ -24,14 +32,18 @@ export interface Delivery extends TopicPartition {
   readonly highWatermark: number;
   /**
    * Set: the broker no longer had this offset, and the source went on at `fetchOffset`; what lies between is lost.
-   * Greater than `fetchOffset` when the topic was deleted and created again.
+   * Greater than `fetchOffset` when the log was cut off at its end, or made again by a broker that has no topic ids.
+   * Stated again until the delivery is taken, and in each epoch until an offset behind it is committed.
    */
   readonly lostFromOffset?: number;
 }
 
 export interface KafkaSourceHandlers {
-  /** A new assignment epoch began; all work of earlier epochs is void. Comes before its first delivery. */
-  onAssigned(epoch: number, partitions: readonly TopicPartition[]): Promise<void>;
+  /**
+   * A new assignment epoch began; all work of earlier epochs is void. Comes before its first delivery. Of a topic,
+   * all that is delivered in this epoch is of the id stated here.
+   */
+  onAssigned(epoch: number, partitions: readonly AssignedPartition[]): Promise<void>;
   /** Takes the batches of one partition, in order. Resolves when the bytes were copied; a late answer is back-pressure. */
   onDelivery(delivery: Delivery, heartbeat: () => Promise<void>): Promise<void>;
 }
@@ -48,7 +60,7 @@ export interface KafkaSourceStatus {
   readonly epoch: number;
   /** Partitions assigned in the current epoch. */
   readonly partitionCount: number;
-  /** What went wrong last; absent while connected. */
+  /** What went wrong last; while connected only that topics are missing. */
   readonly lastError?: string;
 }
 
@@ -59,8 +71,10 @@ export interface KafkaSource {
   start(handlers: KafkaSourceHandlers): Promise<void>;
   /** Refused with `lane_closed` when `epoch` is not the current one. Commit first, stop second. */
   commit(epoch: number, offsets: readonly OffsetCommit[]): Promise<void>;
-  /** Ends the assignment of `epoch`, if it is the current one, and joins the group anew. */
-  rejoin?(epoch: number, reason: string): void;
+  /**
+   * Ends the session at once, with its epoch, and joins the group anew. Does nothing when `epoch` is not the current one.
+   */
+  rejoin(epoch: number, reason: string): void;
   status(): KafkaSourceStatus;
   stop(deadlineMs: number): Promise<void>;
 }

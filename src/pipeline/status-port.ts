@@ -8,24 +8,21 @@ export interface Readiness {
   readonly problems: readonly HealthProblem[];
 }
 
-/** One source and partition since the start of the program (law 1). */
-export interface LedgerLine {
-  readonly source: string;
+/** How far one lane is. What lies between its offsets is in flight. */
+export interface LaneProgress {
+  /** Number from the `sources` table. */
+  readonly source: number;
   readonly partition: number;
-  readonly fromOffset: number;
-  /** Exclusive. */
-  readonly toOffset: number;
-  readonly receivedCount: number;
-  readonly storedCount: number;
-  readonly alreadyPresentCount: number;
-  readonly filtered: Readonly<Record<string, number>>;
-  readonly deadLettered: Readonly<Record<string, number>>;
-  readonly inFlightCount: number;
+  readonly name: string;
+  /** Next offset that the source is to hand in. */
+  readonly takenOffset: number;
+  /** Everything below has a row in the ledger. */
+  readonly committedOffset: number;
 }
 
 export interface StatusSnapshots {
   readonly readiness: Readiness;
-  readonly ledger: readonly LedgerLine[];
+  readonly lanes: readonly LaneProgress[];
   /** Figures by name, nested as the main thread likes: `millrace status` prints them. */
   readonly status: Readonly<Record<string, unknown>>;
   /** Prometheus text exposition. */

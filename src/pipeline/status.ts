@@ -4,7 +4,7 @@
 import type { Lane } from './lane.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Clock } from './ports.ts';
-import type { LedgerLine, SnapshotKind, StatusPort, StatusSnapshots } from './status-port.ts';
+import type { LaneProgress, SnapshotKind, StatusPort, StatusSnapshots } from './status-port.ts';
 
 export interface StatusOptions {
   readonly pipeline: Pipeline;
@@ -43,7 +43,7 @@ export class Status implements StatusPort {
   async snapshot<K extends SnapshotKind>(kind: K): Promise<StatusSnapshots[K]> {
     const makers: { readonly [S in SnapshotKind]: () => StatusSnapshots[S] | Promise<StatusSnapshots[S]> } = {
       readiness: () => ({ problems: this.#options.pipeline.health.problems }),
-      ledger: () => [...this.#options.pipeline.coordinator.lanes].map(ledgerLine),
+      lanes: () => [...this.#options.pipeline.coordinator.lanes].map(progressOf),
       status: () => this.#status(),
       metrics: () => this.#options.renderMetrics(),
     };
@@ -87,18 +87,7 @@ export class Status implements StatusPort {
   }
 }
 
-function ledgerLine(lane: Lane): LedgerLine {
-  const { spec, storedOffset, takenOffset, total } = lane;
-  return {
-    source: spec.name,
-    partition: spec.partition,
-    fromOffset: spec.startOffset,
-    toOffset: storedOffset,
-    receivedCount: total.receivedCount,
-    storedCount: total.storedCount,
-    alreadyPresentCount: 0,
-    filtered: { ...total.filtered },
-    deadLettered: { ...total.deadLettered },
-    inFlightCount: takenOffset - storedOffset,
-  };
+function progressOf({ spec, takenOffset, committedOffset }: Lane): LaneProgress {
+  const { source, partition, name } = spec;
+  return { source, partition, name, takenOffset, committedOffset };
 }

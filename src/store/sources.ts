@@ -1,7 +1,9 @@
 /**
  * The registry of sources: each has a number 0–255 that stands in every row and id.
  *
- * A Kafka topic keeps its number for good; its partitions and offsets are Kafka's. A direct source (`http`,
+ * A Kafka topic keeps its number for good; its partitions and offsets are Kafka's. A topic that was deleted and made
+ * again under its name is another one, told by its id: it gets a number of its own, so several numbers may stand for
+ * one name. Where the broker knows no ids the name alone counts. A direct source (`http`,
  * `import`, …) has offsets that begin at 0 whenever the program starts, so every start takes a partition nobody had
  * before: the count of starts of that source. After 16,384 starts the source gets a further number and counts anew.
  * So no two starts, not even of programs running side by side, can give the same (source, partition, offset).
@@ -17,18 +19,25 @@ export interface SourceKey {
   readonly cluster: string;
   /** Kafka topic; empty, or a name of its own, for direct sources. */
   readonly topic: string;
+  /** Kafka's id of the topic; empty when the broker cannot tell, absent for direct sources. */
+  readonly topicId?: string;
 }
 
 export interface RegisteredSource {
   readonly number: number;
-  /** Kafka: 0. Direct sources: the count of starts before this one under the number. */
+  /** Kafka: how many topics of this name were registered before. Direct sources: the count of starts before this one under the number. */
   readonly generation: number;
   /** Direct sources: the one partition of this start. Of no meaning for Kafka. */
   readonly partition: number;
 }
 
-interface SourceRow extends SourceKey {
+interface SourceRow {
   readonly number: number;
+  readonly kind: string;
+  readonly cluster: string;
+  readonly topic: string;
+  /** Empty: not known yet. */
+  readonly topic_id: string;
   readonly generation: number;
 }
 
@@ -38,8 +47,8 @@ const MAX_PARTITIONS = 16_384;
 
 async function readRows(store: Store): Promise<SourceRow[]> {
   return await store.query<SourceRow>(
-    `SELECT number, kind, cluster, topic, max(generation) AS generation FROM sources
-     GROUP BY number, kind, cluster, topic ORDER BY number`,
+    `SELECT number, kind, cluster, topic, max(s.topic_id) AS topic_id, max(s.generation) AS generation
+     FROM sources AS s GROUP BY number, kind, cluster, topic ORDER BY number`,
   );
 }
 
@@ -62,20 +71,41 @@ function nextNumber(rows: readonly SourceRow[]): number {
  */
 export async function registerSource(store: Store, key: SourceKey): Promise<RegisteredSource> {
   const isDirect = key.kind !== 'kafka';
-  const known = isDirect ? undefined : (await readRows(store)).find((row) => isSame(row, key));
+  const known = isDirect ? undefined : findTopic(await readRows(store), key);
   if (known !== undefined) return toRegistered(known);
   return await withMutex(store, { name: 'sources' }, async () => {
     const rows = await readRows(store);
-    const current = rows.findLast((row) => isSame(row, key));
-    if (current !== undefined && !isDirect) return toRegistered(current);
-    const isFull = current === undefined || current.generation + 1 >= MAX_PARTITIONS;
-    const number = isFull ? nextNumber(rows) : current.number;
-    const generation = isFull ? 0 : current.generation + 1;
-    await store.insertJson('sources', [{ ...key, number, generation }]);
-    return toRegistered({ number, generation });
+    const registered = isDirect ? undefined : findTopic(rows, key);
+    if (registered !== undefined) return toRegistered(registered);
+    const next = isDirect ? nextStart(rows, key) : nextTopic(rows, key);
+    const { kind, cluster, topic, topicId = '' } = key;
+    await store.insertJson('sources', [{ kind, cluster, topic, topic_id: topicId, ...next }]);
+    return toRegistered(next);
   });
 }
 
-function toRegistered({ number, generation }: Pick<SourceRow, 'number' | 'generation'>): RegisteredSource {
+type NumberedSource = Pick<SourceRow, 'number' | 'generation'>;
+
+/** The row of exactly this topic; of the latest of the name when the id is not known. */
+function findTopic(rows: readonly SourceRow[], key: SourceKey): SourceRow | undefined {
+  const { topicId = '' } = key;
+  return rows.findLast((row) => isSame(row, key) && (topicId === '' || row.topic_id === topicId));
+}
+
+/** A row that was made before ids were known gets the first id that is seen: the topic is taken to be the same. */
+function nextTopic(rows: readonly SourceRow[], key: SourceKey): NumberedSource {
+  const latest = rows.findLast((row) => isSame(row, key));
+  if (latest?.topic_id === '') return { number: latest.number, generation: latest.generation };
+  return { number: nextNumber(rows), generation: latest === undefined ? 0 : latest.generation + 1 };
+}
+
+function nextStart(rows: readonly SourceRow[], key: SourceKey): NumberedSource {
+  const current = rows.findLast((row) => isSame(row, key));
+  const isFull = current === undefined || current.generation + 1 >= MAX_PARTITIONS;
+  if (isFull) return { number: nextNumber(rows), generation: 0 };
+  return { number: current.number, generation: current.generation + 1 };
+}
+
+function toRegistered({ number, generation }: NumberedSource): RegisteredSource {
   return { number, generation, partition: generation };
 }

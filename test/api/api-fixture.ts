@@ -10,12 +10,14 @@ import { createUsers, type Users } from '../../src/api/auth/users.ts';
 import type { HttpServer } from '../../src/api/http/port.ts';
 import { createHttpServer } from '../../src/api/http/server.ts';
 import type { Role } from '../../src/api/route.ts';
+import { LetterSeal } from '../../src/encode/letter-seal.ts';
 import { type ErrorCode, MillraceError } from '../../src/errors.ts';
-import type { IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
+import type { IngestKey, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
 import { RecordingTelemetry } from '../support/clickhouse.ts';
+import { TEST_LETTER_KEY } from '../support/letters.ts';
 
 export const SERVERS = ['uws', 'node'] as const;
 export const MAX_BODY_BYTES = 100_000;
@@ -23,9 +25,12 @@ export const MAX_BODY_BYTES = 100_000;
 /** Keeps bodies and gives the outcome that the test set. */
 export class RecordingIngest implements IngestPort {
   readonly bodies: { readonly text: string; readonly format: BodyFormat }[] = [];
+  /** Of the bodies that had one. */
+  readonly keys: IngestKey[] = [];
   outcome: IngestOutcome = { kind: 'stored', acceptedCount: 1, rejectedCount: 0, rejected: [] };
 
-  async submit(body: ArrayBuffer, format: BodyFormat): Promise<IngestOutcome> {
+  async submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome> {
+    if (key !== undefined) this.keys.push(key);
     this.bodies.push({ text: new TextDecoder().decode(body), format });
     return this.outcome;
   }
@@ -39,7 +44,7 @@ export class SettableStatus implements StatusPort {
   isSilent = false;
   readonly snapshots: { -readonly [K in SnapshotKind]: StatusSnapshots[K] } = {
     readiness: { problems: [] },
-    ledger: [],
+    lanes: [],
     status: {},
     metrics: { contentType: 'text/plain; version=0.0.4', text: 'millrace_up 1\n' },
   };
@@ -86,10 +91,11 @@ export async function startApi(
   const status = new SettableStatus();
   const telemetry = new RecordingTelemetry();
   const keys = loadApiKeys(keysDir);
+  const letterSeal = new LetterSeal([TEST_LETTER_KEY]);
   const users = createUsers(store);
   const clock = { nowMs: Date.now() };
   const app = createApp(
-    { store, ingest, status, telemetry, keys, now: () => clock.nowMs },
+    { store, ingest, status, telemetry, keys, letterSeal, now: () => clock.nowMs },
     { maxBodyBytes: MAX_BODY_BYTES, bodyBudgetBytes: 10 * MAX_BODY_BYTES, hasTls: false, ...options },
   );
   const server = createHttpServer(

@@ -12,6 +12,7 @@ import type { ApiSettings } from '../../src/pipeline/api-protocol.ts';
 import { ApiThread } from '../../src/pipeline/api-thread.ts';
 import { workerFile } from '../../src/worker-file.ts';
 import { RecordingTelemetry, startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
+import { TEST_LETTER_KEY } from '../support/letters.ts';
 import { PASSWORD, RecordingIngest, SERVERS, SettableStatus } from './api-fixture.ts';
 
 let clickhouse: TestClickHouse;
@@ -34,6 +35,7 @@ function settingsFor(server: ApiSettings['server']): ApiSettings {
     port: 0,
     server,
     keysDir,
+    letterKeys: [TEST_LETTER_KEY],
     maxBodyBytes: 1_000_000,
     bodyBudgetBytes: 10_000_000,
     requestDeadlineMs: 5000,

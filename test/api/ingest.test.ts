@@ -30,6 +30,7 @@ describe.each(SERVERS)('ingest on %s', (kind) => {
 
   afterEach(() => {
     api.ingest.bodies.length = 0;
+    api.ingest.keys.length = 0;
     api.ingest.outcome = { kind: 'stored', acceptedCount: 1, rejectedCount: 0, rejected: [] };
     api.status.isSilent = false;
     api.status.snapshots.readiness = { problems: [] };
@@ -143,6 +144,82 @@ describe.each(SERVERS)('ingest on %s', (kind) => {
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
   });
 
+  const keyed = (key: string, body: string, headers: Record<string, string> = {}): Promise<Response> =>
+    send(body, { 'Content-Type': 'text/plain', 'Idempotency-Key': key, ...headers });
+
+  it('tells keys apart by user and key, and bodies by bytes and format, as digests', async () => {
+    const admin = { Authorization: `Bearer ${await api.token('admin')}` };
+    await keyed('k', 'body');
+    await keyed('k', 'body', { Authorization: authorization });
+    await keyed('k', 'body', admin);
+    await keyed('"k"', 'body');
+    await keyed('k', 'other');
+    await keyed('k', 'body', { 'Content-Type': 'application/x-ndjson' });
+    const keys = api.ingest.keys;
+    const [first] = keys;
+    expect(first?.digest).toMatch(/^[0-9a-f]{64}$/);
+    expect(keys[1]).toEqual(first);
+    const same = (place: 'digest' | 'bodyDigest'): boolean[] =>
+      keys.map((key) => key[place] === first?.[place]);
+    expect(same('digest')).toEqual([true, true, false, false, true, true]);
+    expect(same('bodyDigest')).toEqual([true, true, true, true, false, false]);
+  });
+
+  it('knows an encoded body for the same', async () => {
+    const headers = { 'Content-Type': 'text/plain', 'Idempotency-Key': 'k' };
+    await send('body', headers);
+    await send(gzipSync('body'), { ...headers, 'Content-Encoding': 'gzip' });
+    expect(api.ingest.keys[1]).toEqual(api.ingest.keys[0]);
+  });
+
+  it.each(['', 'x'.repeat(256), 'k\u00e9y', 'a\tb'])(
+    'refuses the key %j before it reads the body',
+    async (key) => {
+      const answer = await keyed(key, 'body');
+      expect(answer.status).toBe(400);
+      expect(api.ingest.bodies).toHaveLength(0);
+    },
+  );
+
+  it('takes the longest key', async () => {
+    expect((await keyed('~'.repeat(255), 'body')).status).toBe(200);
+  });
+
+  it('says when an answer is repeated', async () => {
+    expect((await keyed('k', 'body')).headers.get('idempotency-replayed')).toBeNull();
+    api.ingest.outcome = {
+      kind: 'stored',
+      acceptedCount: 1,
+      rejectedCount: 0,
+      rejected: [],
+      isReplayed: true,
+    };
+    const again = await keyed('k', 'body');
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+    expect(await again.json()).toEqual({ accepted: 1, rejected: [] });
+    api.ingest.outcome = {
+      kind: 'stored',
+      acceptedCount: 0,
+      rejectedCount: 1,
+      rejected: [],
+      isReplayed: true,
+    };
+    const rejected = await keyed('k', 'body');
+    expect([rejected.status, rejected.headers.get('idempotency-replayed')]).toEqual([422, 'true']);
+  });
+
+  it('has problem types for a key with another body, and for a request under way', async () => {
+    api.ingest.fail('idempotency_key_reused');
+    const reused = await keyed('k', 'body');
+    expect(reused.status).toBe(422);
+    expect(await reused.json()).toMatchObject({ type: 'urn:millrace:problem:idempotency_key_reused' });
+    api.ingest.fail('request_in_progress');
+    const early = await keyed('k', 'body');
+    expect(early.status).toBe(409);
+    expect(Number(early.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await early.json()).toMatchObject({ type: 'urn:millrace:problem:request_in_progress' });
+  });
+
   it('holds no more bytes of bodies than its budget, and gets them back', async () => {
     const claims = await Promise.all(
       Array.from({ length: 10 }, async () => {
@@ -193,38 +270,6 @@ describe.each(SERVERS)('ingest on %s', (kind) => {
     expect(await answer.text()).toBe('millrace_up 1\n');
     expect((await get('another')).status).toBe(401);
     expect((await fetch(`${api.base}/metrics`)).status).toBe(401);
-  });
-
-  it('shows the ledger in the words of the contract', async () => {
-    api.status.snapshots.ledger = [
-      {
-        source: 'logs',
-        partition: 2,
-        fromOffset: 10,
-        toOffset: 20,
-        receivedCount: 10,
-        storedCount: 7,
-        alreadyPresentCount: 0,
-        filtered: { blank: 1 },
-        deadLettered: { malformed_json: 2 },
-        inFlightCount: 0,
-      },
-    ];
-    const { body } = await api.get('/pipeline/ledger');
-    expect(body.data).toEqual([
-      {
-        source: 'logs',
-        partition: 2,
-        from_offset: 10,
-        to_offset: 20,
-        received: 10,
-        stored: 7,
-        already_present: 0,
-        filtered: { blank: 1 },
-        dead_lettered: { malformed_json: 2 },
-        in_flight: 0,
-      },
-    ]);
   });
 
   it('hides what went wrong inside, and logs it under the request id', async () => {

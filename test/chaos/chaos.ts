@@ -35,7 +35,11 @@ export interface ProgramSpec {
   /** Default `up`, with its own embedded ClickHouse; `process` needs `clickhouse`. */
   readonly command?: 'up' | 'process';
   readonly clickhouse?: ExternalClickHouse;
+  /** Default: a directory of the run. */
+  readonly dataDir?: string;
   readonly settings?: Readonly<Record<string, string>>;
+  /** Further variables of its environment, as they are. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** An embedded server of its own, reached like an external one. */
@@ -173,7 +177,7 @@ export class Chaos {
     const member = new Member({
       name,
       command: spec.command ?? 'up',
-      dataDir: await this.path(`data-${this.members.length + 1}`),
+      dataDir: spec.dataDir ?? (await this.path(`data-${this.members.length + 1}`)),
       port: await freePort(),
       settings: {
         KAFKA_BROKERS: this.brokers.join(','),
@@ -182,6 +186,7 @@ export class Chaos {
         ...(spec.clickhouse !== undefined && { CLICKHOUSE_URL: spec.clickhouse.url }),
         ...spec.settings,
       },
+      environment: spec.environment ?? {},
       failpoints: this.sabotage === undefined ? [] : [`sabotage:${this.sabotage}`],
     });
     this.members.push(member);

@@ -19,6 +19,8 @@ export interface MemberOptions {
   readonly port: number;
   /** `MILLRACE_…` variables without the prefix. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Further variables of its environment, as they are. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Joined to the failpoints of every start: the sabotage. */
   readonly failpoints: readonly string[];
 }
@@ -102,12 +104,13 @@ export class Member {
    * where the run leaves one out.
    */
   async start(failpoints = '', { isWhole = false } = {}): Promise<void> {
-    const { command, dataDir, settings, failpoints: sabotage, port } = this.#options;
+    const { command, dataDir, settings, environment, failpoints: sabotage, port } = this.#options;
     const armed = [failpoints, ...(isWhole ? [] : sabotage)].filter((entry) => entry !== '').join(',');
     this.#program = await startProgram({
       command,
       dataDir,
       isBuilt: true,
+      environment,
       settings: {
         [command === 'up' ? 'HTTP_PORT' : 'ADMIN_PORT']: String(port),
         ...settings,

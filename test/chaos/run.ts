@@ -67,6 +67,7 @@ async function main(): Promise<void> {
   const plans = plan();
   const broker = await startBroker();
   const results: ScenarioResult[] = [];
+  let skippedCount = 0;
   try {
     for (const [index, { scenario, ...options }] of plans.entries()) {
       const title =
@@ -74,6 +75,12 @@ async function main(): Promise<void> {
       console.log(
         `${index + 1}/${plans.length}  ${scenario.id} ${title} (seed ${options.seed}, ${options.scale})`,
       );
+      const obstacle = (await scenario.obstacle?.()) ?? '';
+      if (obstacle !== '') {
+        console.log(`skipped ${scenario.id}: ${obstacle}`);
+        skippedCount += 1;
+        continue;
+      }
       const onProgress = (text: string): void => console.log(`          · ${text}`);
       const result = await runScenario(scenario, { ...options, brokers: [broker.brokers], onProgress });
       results.push(result);
@@ -84,7 +91,7 @@ async function main(): Promise<void> {
   }
   if (!flags['no-report']) writeReport(results);
   const failedCount = results.filter(({ isPassed }) => !isPassed).length;
-  console.log(`${results.length - failedCount} of ${results.length} passed`);
+  console.log(`${results.length - failedCount} of ${results.length} passed, ${skippedCount} skipped`);
   process.exitCode = failedCount === 0 && results.length > 0 ? 0 : 1;
 }
 

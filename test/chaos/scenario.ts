@@ -11,6 +11,8 @@ export interface Scenario {
   readonly title: string;
   /** Safeguards it depends on: without any one of them the oracle must find something. */
   readonly sabotages?: readonly Sabotage[];
+  /** Why this machine cannot run it; empty: it can. */
+  readonly obstacle?: () => Promise<string>;
   /** Brings about the faults and has the oracle look (`chaos.verify`). What it throws makes it fail, too. */
   run(chaos: Chaos): Promise<void>;
 }

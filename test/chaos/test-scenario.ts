@@ -15,7 +15,9 @@ function chooseSeed(): number {
 
 export function testScenario(scenario: Scenario): void {
   const seed = chooseSeed();
-  test(`${scenario.id}: ${scenario.title} (seed ${seed})`, { timeout: TIMEOUT_MS }, async () => {
+  test(`${scenario.id}: ${scenario.title} (seed ${seed})`, { timeout: TIMEOUT_MS }, async (context) => {
+    const obstacle = (await scenario.obstacle?.()) ?? '';
+    if (obstacle !== '') context.skip(obstacle);
     const { findings, recordCount } = await runScenario(scenario, {
       seed,
       scale: 'short',

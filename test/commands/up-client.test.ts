@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createStore } from '../../src/store/clickhouse-client.ts';
+import { createStore, type Store } from '../../src/store/clickhouse-client.ts';
 import { readRunFile } from '../../src/store/run-file.ts';
 import { type CliResult, type RunningCli, runCli, startCli } from '../support/cli.ts';
 
@@ -25,6 +25,13 @@ describe('commands on a running program', () => {
 
   function run(args: readonly string[], input = ''): Promise<CliResult> {
     return runCli([...args, '--data-dir', dataDir, '--json'], { input });
+  }
+
+  async function openStore(): Promise<Store> {
+    const running = await readRunFile(dataDir);
+    const { port, header, key } = running!.clickhouse;
+    const url = `http://127.0.0.1:${port}`;
+    return createStore({ url, headers: { [header]: key }, database: 'millrace' });
   }
 
   function fileOf(name: string, content: string | Buffer): string {
@@ -56,13 +63,7 @@ describe('commands on a running program', () => {
     const produced = await run(['produce', ...args, '--first-seq', '1000001']);
     expect(produced).toMatchObject({ code: 0, stderr: '' });
     const account = JSON.parse(produced.stdout);
-    const running = await readRunFile(dataDir);
-    const { port, header, key } = running!.clickhouse;
-    const store = createStore({
-      url: `http://127.0.0.1:${port}`,
-      headers: { [header]: key },
-      database: 'millrace',
-    });
+    const store = await openStore();
     const sql = `SELECT events, distinct_events, toString(checksum) AS checksum FROM (${account.query})`;
     const [stored] = await store.query(sql);
     await store.close();
@@ -127,14 +128,27 @@ describe('commands on a running program', () => {
     const status = JSON.parse(stdout);
     expect(status).toMatchObject({ ready: true, problems: [] });
     expect(status.ledger.length).toBeGreaterThan(0);
-    for (const { received, stored, already_present, dead_lettered, filtered, in_flight } of status.ledger) {
+    expect(status.balanced).toBe(true);
+    for (const { received, stored, already_present, dead_lettered, filtered } of status.ledger) {
       const sum = (counts: Record<string, number>): number =>
         Object.values(counts).reduce((a, b) => a + b, 0);
-      expect(received).toBe(stored + already_present + sum(dead_lettered) + sum(filtered) + in_flight);
+      expect(received).toBe(stored + already_present + sum(dead_lettered) + sum(filtered));
     }
     const text = await runCli(['status', '--data-dir', dataDir]);
     expect(text.stdout).toMatch(/^health {3}ready$/m);
     expect(text.stdout).toMatch(/^ledger .*received .*stored/m);
+  });
+
+  test('status fails when a ledger row is not balanced', async () => {
+    const store = await openStore();
+    const row = { source: 255, partition: 1, from_offset: 0, to_offset: 9, received: 9, stored: 8 };
+    await store.insertJson('ledger', [row]);
+    const text = await runCli(['status', '--data-dir', dataDir]);
+    expect(text.code).toBe(1);
+    expect(text.stdout).toMatch(/^ledger {3}NOT BALANCED: .*\/1$/m);
+    await store.insertJson('ledger', [{ ...row, to_offset: 10, stored: 9 }]);
+    await store.close();
+    expect((await run(['status'])).code).toBe(0);
   });
 
   test('users are changed in the store of the running program', async () => {

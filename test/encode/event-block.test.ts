@@ -1,7 +1,6 @@
 /** Blocks as ClickHouse takes them: what was set is what its tables hold. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashBytes } from '../../src/encode/bytes.ts';
-import { DeadLetterBlock } from '../../src/encode/dead-letter-block.ts';
 import { EventBlock } from '../../src/encode/event-block.ts';
 import { TextField, UintField } from '../../src/encode/event-row.ts';
 import { CountField, FloatField } from '../../src/encode/metric-field.ts';
@@ -286,48 +285,4 @@ describe('EventBlock', () => {
     ]);
     expect(block.maxTimestampUs).toBe(RECORD_US + 3_600_000_000);
   });
-});
-
-test('DeadLetterBlock keeps payloads byte for byte, invalid UTF-8 included', async () => {
-  const block = new DeadLetterBlock();
-  block.reset({ source: 5, partition: 6 });
-  const payload = Uint8Array.from({ length: 300 }, (_, index) => index & 0xff);
-  block.add('malformed_json', {
-    offset: 11,
-    recordTimeUs: RECORD_US,
-    detail: 'why',
-    bytes: payload,
-    start: 10,
-    end: 290,
-  });
-  block.add('nested_too_deep', {
-    offset: 12,
-    recordTimeUs: -5,
-    detail: '',
-    bytes: payload,
-    start: 0,
-    end: 0,
-  });
-  await createBlockStore(clickhouse.store, { owner: 'test', isGuarded: false }).insertBlocks(
-    'dead_letters',
-    [block.finish()],
-    [],
-  );
-  const rows = await clickhouse.store.query<Record<string, unknown>>(
-    `SELECT source, partition, offset, toUnixTimestamp64Micro(record_time) AS time, reason, detail,
-      hex(payload) AS payload FROM dead_letters ORDER BY offset`,
-  );
-  const hex = Buffer.from(payload.subarray(10, 290)).toString('hex').toUpperCase();
-  expect(rows).toEqual([
-    {
-      source: 5,
-      partition: 6,
-      offset: 11,
-      time: RECORD_US,
-      reason: 'malformed_json',
-      detail: 'why',
-      payload: hex,
-    },
-    { source: 5, partition: 6, offset: 12, time: 0, reason: 'nested_too_deep', detail: '', payload: '' },
-  ]);
 });

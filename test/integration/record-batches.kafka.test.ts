@@ -6,6 +6,7 @@ import type { FetchedBatch } from '../../src/pipeline/ports.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { createTopic, kafkaBrokers, recordTelemetry, uniqueName } from '../support/kafka.ts';
 import { runKafkaTool } from '../support/kafka-jars.ts';
+import { readLetters } from '../support/letters.ts';
 import { startPipeline, type TestPipeline, type TestPipelineOptions } from '../support/pipeline.ts';
 import { type CraftedBatch, craftBatch, sealBatch } from '../support/record-batches.ts';
 import { expectCommittedToEnd } from '../support/stored.ts';
@@ -55,11 +56,14 @@ interface StoredLetter {
 }
 
 async function lettersOf(topic: string): Promise<StoredLetter[]> {
-  return await clickhouse.store.query<StoredLetter>(
-    `SELECT offset, reason, detail, length(payload) AS bytes, lower(hex(SHA256(payload))) AS sha256
-     FROM dead_letters WHERE ${SOURCE_OF} ORDER BY offset`,
-    { topic },
-  );
+  const letters = await readLetters(clickhouse.store, SOURCE_OF, { topic });
+  return letters.map(({ offset, reason, detail, bytes }) => ({
+    offset,
+    reason,
+    detail,
+    bytes: bytes.length,
+    sha256: sha256(bytes),
+  }));
 }
 
 function sha256(bytes: Uint8Array): string {
@@ -150,7 +154,7 @@ describe('damaged batches', () => {
     );
     const pipeline = await start({});
     const { kafkaLanes } = pipeline.pipeline;
-    await kafkaLanes.onAssigned(1, [{ topic, partition: 0 }]);
+    await kafkaLanes.onAssigned(1, [{ topic, partition: 0, topicId: '' }]);
     await kafkaLanes.onDelivery(
       { epoch: 1, topic, partition: 0, fetchOffset: 0, batches, highWatermark: 9 },
       () => Promise.resolve(),

@@ -54,7 +54,7 @@ function delivery(topic: string, batches: Delivery['batches'], fetchOffset = 0):
 async function assign(): Promise<string> {
   const topic = uniqueName('by-hand');
   const { kafkaLanes } = subject.pipeline;
-  await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0 }]);
+  await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0, topicId: '' }]);
   return topic;
 }
 
@@ -98,7 +98,7 @@ describe('deliveries', () => {
     };
     await expect(again()).rejects.toMatchObject({ code: 'lane_closed' });
     await untilStored();
-    await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, partition: 0 }]);
+    await kafkaLanes.onAssigned(kafkaLanes.epoch + 1, [{ topic, topicId: '', partition: 0 }]);
     await again();
     await untilStored();
     expect((await stored(topic)).rows).toBe(1400);

@@ -52,7 +52,7 @@ async function deliver(
 }
 
 async function assign({ pipeline }: TestPipeline, topic = uniqueName('once')): Promise<string> {
-  await pipeline.kafkaLanes.onAssigned(pipeline.kafkaLanes.epoch + 1, [{ topic, partition: 0 }]);
+  await pipeline.kafkaLanes.onAssigned(pipeline.kafkaLanes.epoch + 1, [{ topic, topicId: '', partition: 0 }]);
   return topic;
 }
 

@@ -41,6 +41,37 @@ test('programs that start together agree on the numbers', async () => {
   expect(mine.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
 });
 
+test('a topic with another id gets another number, and each id keeps its own', async () => {
+  const { store } = clickhouse;
+  const first = await registerSource(store, { ...topic('logs'), topicId: 'A' });
+  const second = await registerSource(store, { ...topic('logs'), topicId: 'B' });
+  expect(first).toMatchObject({ number: 0, generation: 0 });
+  expect(second).toMatchObject({ number: 1, generation: 1 });
+  expect(await registerSource(other, { ...topic('logs'), topicId: 'A' })).toEqual(first);
+  expect(await registerSource(other, { ...topic('logs'), topicId: 'B' })).toEqual(second);
+  const elsewhere = { ...topic('logs'), cluster: 'c2', topicId: 'A' };
+  expect(await registerSource(store, elsewhere)).toMatchObject({ number: 2, generation: 0 });
+});
+
+test('a topic that was registered without an id is taken to have the first one seen', async () => {
+  const { store } = clickhouse;
+  const old = await registerSource(store, topic('logs'));
+  const adopted = await Promise.all(
+    [store, other].map((each) => registerSource(each, { ...topic('logs'), topicId: 'A' })),
+  );
+  expect(adopted.map(({ number }) => number)).toEqual([old.number, old.number]);
+  expect((await registerSource(store, { ...topic('logs'), topicId: 'B' })).number).toBe(old.number + 1);
+  expect((await registerSource(store, { ...topic('logs'), topicId: 'A' })).number).toBe(old.number);
+});
+
+test('a broker that cannot tell ids is given the latest topic of the name', async () => {
+  const { store } = clickhouse;
+  await registerSource(store, { ...topic('logs'), topicId: 'A' });
+  const latest = await registerSource(store, { ...topic('logs'), topicId: 'B' });
+  expect(await registerSource(store, topic('logs'))).toEqual(latest);
+  expect(await registerSource(store, { ...topic('logs'), topicId: '' })).toEqual(latest);
+});
+
 test('every start of a direct source has a partition of its own, also side by side', async () => {
   const starts = await Promise.all(
     [clickhouse.store, other, clickhouse.store, other].map((store) => registerSource(store, http)),

@@ -21,6 +21,8 @@ const START_TIMEOUT_MS = 90_000;
 
 export interface BrokerOptions {
   readonly heapMb?: number;
+  /** A second address of the broker: clients that come by `linkTargetPort` are told to come back by this port. */
+  readonly linkPort?: number;
   /** Lines added to server.properties; they win over the defaults. */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -32,10 +34,15 @@ export interface TestBroker {
   readonly dataDirectory: string;
   /** Process id of the running broker; 0 when it is down. */
   readonly pid: number;
+  /** Where what listens on `linkPort` must lead to; 0 without one. */
+  readonly linkTargetPort: number;
   /** Ends the broker and removes its data. */
   stop(): Promise<void>;
   /** SIGKILL; the data stay. */
   kill(): Promise<void>;
+  /** SIGSTOP and SIGCONT. */
+  freeze(): void;
+  thaw(): void;
   /** Ends the broker in order; the data stay. */
   shutdown(): Promise<void>;
   /** Ends the broker in order if it runs, and starts it on the same ports and data. */
@@ -45,6 +52,7 @@ export interface TestBroker {
 interface Ports {
   readonly client: number;
   readonly controller: number;
+  readonly linkTarget: number;
 }
 
 /** Starts a broker and resolves when it accepts connections. Throws with the end of its log when it does not. */
@@ -69,7 +77,7 @@ class BrokerProcess implements TestBroker {
   readonly #killOnExit = (): void => {
     this.#child?.kill('SIGKILL');
   };
-  #ports: Ports = { client: 0, controller: 0 };
+  #ports: Ports = { client: 0, controller: 0, linkTarget: 0 };
   #child: ChildProcess | undefined;
 
   constructor(directory: string, classPath: string, options: BrokerOptions) {
@@ -91,8 +99,13 @@ class BrokerProcess implements TestBroker {
     return this.#child?.pid ?? 0;
   }
 
+  get linkTargetPort(): number {
+    return this.#ports.linkTarget;
+  }
+
   async format(): Promise<void> {
-    this.#ports = { client: await freePort(), controller: await freePort() };
+    const linkTarget = this.#options.linkPort === undefined ? 0 : await freePort();
+    this.#ports = { client: await freePort(), controller: await freePort(), linkTarget };
     const file = join(this.#directory, 'server.properties');
     await writeFile(file, serverProperties(this.#directory, this.#ports, this.#options));
     const id = 'millrace-test-cluster0';
@@ -133,6 +146,14 @@ class BrokerProcess implements TestBroker {
     await this.#end('SIGKILL');
   }
 
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
   async shutdown(): Promise<void> {
     await this.#end('SIGTERM');
   }
@@ -170,14 +191,18 @@ function javaFlags(heapMb: number): string[] {
 }
 
 function serverProperties(directory: string, ports: Ports, options: BrokerOptions): string {
+  const { linkPort } = options;
+  const address = (name: string, port: number): string => `${name}://127.0.0.1:${port}`;
+  const own = [address('PLAINTEXT', ports.client), address('CONTROLLER', ports.controller)];
+  const link = (port: number): string[] => (linkPort === undefined ? [] : [address('LINK', port)]);
   const properties: Record<string, string | number> = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.bootstrap.servers': `127.0.0.1:${ports.controller}`,
     'controller.listener.names': 'CONTROLLER',
-    listeners: `PLAINTEXT://127.0.0.1:${ports.client},CONTROLLER://127.0.0.1:${ports.controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${ports.client},CONTROLLER://127.0.0.1:${ports.controller}`,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    listeners: [...own, ...link(ports.linkTarget)].join(','),
+    'advertised.listeners': [...own, ...link(linkPort ?? 0)].join(','),
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINK:PLAINTEXT',
     'log.dirs': join(directory, 'data'),
     'num.partitions': 6,
     'auto.create.topics.enable': 'false',

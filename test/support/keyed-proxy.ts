@@ -12,15 +12,27 @@ export interface KeyedProxy {
   stop(): Promise<void>;
 }
 
-export async function startKeyedProxy({ url, headers }: StoreOptions): Promise<KeyedProxy> {
+/** `hold` is told the length of each request's body when its answer has begun, and keeps the answer back. */
+export async function startKeyedProxy(
+  { url, headers }: StoreOptions,
+  hold: (bodyBytes: number) => Promise<void> = () => Promise.resolve(),
+): Promise<KeyedProxy> {
   const server = createServer((incoming, answer) => {
     const { method = 'GET', headers: own } = incoming;
     const target = new URL(incoming.url ?? '/', url);
+    let bodyBytes = 0;
     const outgoing = request(target, { method, headers: { ...own, ...headers } }, (from) => {
-      answer.writeHead(from.statusCode ?? 502, from.headers);
-      from.pipe(answer);
+      const passOn = async (): Promise<void> => {
+        await hold(bodyBytes);
+        answer.writeHead(from.statusCode ?? 502, from.headers);
+        from.pipe(answer);
+      };
+      passOn().catch(() => answer.destroy());
     });
     outgoing.on('error', () => answer.destroy());
+    incoming.on('data', (piece: Buffer) => {
+      bodyBytes += piece.length;
+    });
     incoming.pipe(outgoing);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

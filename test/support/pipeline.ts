@@ -13,6 +13,7 @@ import { createLaneOwnership } from '../../src/store/lane-ownership.ts';
 import { registerSource } from '../../src/store/sources.ts';
 import { RecordingTelemetry, type TestClickHouse } from './clickhouse.ts';
 import { kafkaBrokers, uniqueName } from './kafka.ts';
+import { TEST_LETTER_KEY } from './letters.ts';
 import { until } from './until.ts';
 
 const MIB = 1024 * 1024;
@@ -47,6 +48,7 @@ const DEFAULTS: PipelineOptions = {
   memoryBudgetBytes: 192 * MIB,
   maxRecordBytes: MIB,
   defaultRetentionDays: 30,
+  letterKey: TEST_LETTER_KEY,
   flushRows: 100_000,
   flushBytes: 32 * MIB,
   flushIntervalMs: 250,
@@ -72,9 +74,9 @@ export async function startPipeline(options: TestPipelineOptions): Promise<TestP
       store: options.blockStore ?? createBlockStore(clickhouse.store, { owner }),
       ownership: createLaneOwnership(clickhouse.store, { owner }),
       freeDiskBytes: options.freeDiskBytes ?? (() => readFreeDiskBytes(clickhouse.store)),
-      kafkaSourceNumber: async (topic) => {
+      kafkaSourceNumber: async (topic, topicId) => {
         const cluster = kafka?.clusterId ?? NO_CLUSTER;
-        return (await registerSource(clickhouse.store, { kind: 'kafka', cluster, topic })).number;
+        return (await registerSource(clickhouse.store, { kind: 'kafka', cluster, topic, topicId })).number;
       },
       kafka,
       telemetry,

@@ -15,6 +15,8 @@ export interface ProgramOptions {
   readonly dataDir: string;
   /** `MILLRACE_…` variables without the prefix. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Further variables of its environment, and of the ClickHouse it starts, as they are. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** True: from `dist`, without the loader of the sources and its memory. */
   readonly isBuilt?: boolean;
 }
@@ -47,7 +49,7 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
     Object.entries(settings).map(([name, value]) => [`MILLRACE_${name}`, value]),
   );
   const child = spawn(process.execPath, [...entry, options.command ?? 'up', '--json'], {
-    env: { PATH, HOME, ...env },
+    env: { PATH, HOME, ...env, ...options.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
@@ -64,6 +66,7 @@ export class Program {
   #printed = '';
   #end: ExitedProgram | undefined;
   #running: RunFile | undefined;
+  #apiUrl: string | undefined;
 
   constructor(child: ChildProcess, dataDir: string) {
     this.#child = child;
@@ -102,7 +105,9 @@ export class Program {
       async () => {
         if (this.hasExited) throw new Error(`It ended (${JSON.stringify(this.#end)}): ${this.#printed}`);
         this.#running = await readRunFile(this.#dataDir);
-        return this.#running?.apiUrl !== undefined;
+        // At an external ClickHouse there is no such file, but the banner.
+        this.#apiUrl = this.#running?.apiUrl ?? /Millrace is ready +(\S+)/.exec(this.#printed)?.[1];
+        return this.#apiUrl !== undefined;
       },
       { timeoutMs: READY_MS, seen: () => this.#printed.slice(-2000) },
     );
@@ -132,7 +137,7 @@ export class Program {
 
   /** GET without a login. */
   async probe(path: string): Promise<{ status: number; body: unknown }> {
-    const answer = await fetch(new URL(path, this.#run().apiUrl));
+    const answer = await fetch(new URL(path, this.#apiUrl));
     return { status: answer.status, body: await answer.json() };
   }
 
@@ -141,9 +146,17 @@ export class Program {
   async get(path: string): Promise<any> {
     const token = await localTokenSource(this.#dataDir, 'viewer')?.();
     const headers = { Authorization: `Bearer ${token ?? ''}` };
-    const answer = await fetch(new URL(path, this.#run().apiUrl), { headers });
+    const answer = await fetch(new URL(path, this.#apiUrl), { headers });
     if (answer.status !== 200) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
     return await answer.json();
+  }
+
+  /** POST as a writer; rejects when the program is gone before it answers. */
+  async post(path: string, body: string, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+    const token = await localTokenSource(this.#dataDir, 'writer')?.();
+    const authorization = { Authorization: `Bearer ${token ?? ''}` };
+    const init = { method: 'POST', headers: { ...authorization, ...headers }, body };
+    return await fetch(new URL(path, this.#apiUrl), init);
   }
 
   /** Reasons that `/readyz` gives; none: ready. */

@@ -1,14 +1,19 @@
 /** A consumer of the Kafka source for tests: keeps copies of all deliveries and waits for conditions. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { createKafkaSource, type KafkaSourceOptions } from '../../src/bus/kafka-source.ts';
-import type { Delivery, KafkaSource, KafkaSourceHandlers, TopicPartition } from '../../src/pipeline/ports.ts';
+import type {
+  AssignedPartition,
+  Delivery,
+  KafkaSource,
+  KafkaSourceHandlers,
+} from '../../src/pipeline/ports.ts';
 import { kafkaBrokers, type RecordedTelemetry, recordTelemetry, uniqueName } from './kafka.ts';
 
 export interface Collector {
   readonly source: KafkaSource;
   readonly telemetry: RecordedTelemetry;
   readonly deliveries: Delivery[];
-  readonly assignments: { readonly epoch: number; readonly partitions: readonly TopicPartition[] }[];
+  readonly assignments: { readonly epoch: number; readonly partitions: readonly AssignedPartition[] }[];
   /** Sum of the record counts in the headers of the batches that are not below their fetch offset. */
   recordCount(): number;
   /** Resolves when `condition` holds; rejects after `timeoutMs` (default 60 s). */

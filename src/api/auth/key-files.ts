@@ -3,9 +3,9 @@
  * tokens and the secret that signs cursors.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage, MillraceError } from '../../errors.ts';
+import { makeKeyDirectory, readOrMakeKey } from '../../key-file.ts';
 
 export interface SigningKey {
   /** JWK thumbprint of the public key (RFC 7638), so that the same key has the same id everywhere. */
@@ -19,17 +19,14 @@ export interface ApiKeys {
   readonly cursorSecret: Buffer;
 }
 
-const DIRECTORY_MODE = 0o700;
-const FILE_MODE = 0o600;
-const OTHERS = 0o077;
 const SECRET_BYTES = 32;
 
 /** Reads the keys of `directory`; makes what is missing. Two programs that start at once get the same keys. */
 export function loadApiKeys(directory: string): ApiKeys {
   try {
-    mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
-    const privatePem = readOrMake(join(directory, 'token-signing.pem'), newPrivatePem);
-    const secret = readOrMake(join(directory, 'cursor-secret'), () =>
+    makeKeyDirectory(directory);
+    const privatePem = readOrMakeKey(join(directory, 'token-signing.pem'), newPrivatePem);
+    const secret = readOrMakeKey(join(directory, 'cursor-secret'), () =>
       randomBytes(SECRET_BYTES).toString('hex'),
     );
     const cursorSecret = Buffer.from(secret.trim(), 'hex');
@@ -42,36 +39,6 @@ export function loadApiKeys(directory: string): ApiKeys {
       `The keys in ${directory} cannot be used: ${errorMessage(error)}.`,
     );
   }
-}
-
-function readOrMake(path: string, make: () => string): string {
-  const present = tryRead(path);
-  if (present !== undefined) return present;
-  // Written aside and linked: the name appears with its contents or, if another was faster, not at all.
-  const aside = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  writeFileSync(aside, make(), { mode: FILE_MODE, flag: 'wx' });
-  try {
-    linkSync(aside, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    rmSync(aside);
-  }
-  return readFileSync(path, 'utf8');
-}
-
-function tryRead(path: string): string | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  if (process.platform !== 'win32' && (statSync(path).mode & OTHERS) !== 0) {
-    throw new MillraceError('config_invalid', `${path} can be read by others than its owner: chmod 600 it.`);
-  }
-  return text;
 }
 
 function newPrivatePem(): string {

@@ -4,10 +4,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { MillraceError } from '../../errors.ts';
-import type { LedgerLine, Readiness, StatusPort } from '../../pipeline/status-port.ts';
+import type { Readiness, StatusPort } from '../../pipeline/status-port.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { jsonResponse } from '../problem.ts';
 import type { PublicContext, Route } from '../route.ts';
+import type { Ledger } from './ledger.ts';
 
 export interface HealthPorts {
   readonly status: StatusPort;
@@ -25,14 +26,17 @@ export function probeRoutes(ports: HealthPorts): Route[] {
   ];
 }
 
-/** Both count since the start of the program; table `ledger` has every committed stretch of offsets. */
-export function statusRoutes({ status }: HealthPorts): Route[] {
+/** The ledger is of all time, the status since the start of the program. */
+export function statusRoutes(status: StatusPort, ledger: Ledger): Route[] {
   return [
     {
       method: 'GET',
       path: '/pipeline/ledger',
       access: 'read',
-      handle: async () => jsonResponse({ data: (await status.snapshot('ledger')).map(toLedgerEntry) }),
+      handle: async ({ request }) => {
+        const data = await ledger.read(await status.snapshot('lanes'), request.signal);
+        return jsonResponse({ balanced: data.every(({ balanced }) => balanced), data });
+      },
     },
     {
       method: 'GET',
@@ -87,19 +91,4 @@ function isLoopback(address: string): boolean {
 function isSame(given: string | undefined, expected: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given ?? ''), digest(expected));
-}
-
-function toLedgerEntry(line: LedgerLine) {
-  return {
-    source: line.source,
-    partition: line.partition,
-    from_offset: line.fromOffset,
-    to_offset: line.toOffset,
-    received: line.receivedCount,
-    stored: line.storedCount,
-    already_present: line.alreadyPresentCount,
-    filtered: line.filtered,
-    dead_lettered: line.deadLettered,
-    in_flight: line.inFlightCount,
-  };
 }

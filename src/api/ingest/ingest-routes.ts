@@ -9,6 +9,7 @@ import type { RequestContext, Route } from '../route.ts';
 import { decodeBody, isEncoded } from './body-encoding.ts';
 import { formatOfType, sniffFormat } from './body-format.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import { readIdempotencyKey, toIngestKey } from './idempotency-key.ts';
 
 export interface IngestPorts {
   readonly ingest: IngestPort;
@@ -25,8 +26,10 @@ export function ingestRoutes(ports: IngestPorts): Route[] {
   }));
 }
 
-async function postLogs({ request, requestId }: RequestContext, ports: IngestPorts): Promise<HttpResponse> {
+async function postLogs(context: RequestContext, ports: IngestPorts): Promise<HttpResponse> {
+  const { request, requestId, principal } = context;
   const { budget, maxBodyBytes } = ports;
+  const key = readIdempotencyKey(request.headers);
   const declaredFormat = formatOfType(request.headers.get('content-type'));
   const encoding = request.headers.get('content-encoding');
   const declaredBytes = Number(request.headers.get('content-length') ?? maxBodyBytes);
@@ -35,7 +38,10 @@ async function postLogs({ request, requestId }: RequestContext, ports: IngestPor
   const reservedBytes = Math.min(declaredBytes, maxBodyBytes) + decodedBytes;
   return await budget.spend(reservedBytes, async () => {
     const body = await readDecoded(request, encoding, maxBodyBytes);
-    const outcome = await ports.ingest.submit(body, declaredFormat ?? sniffFormat(body));
+    const format = declaredFormat ?? sniffFormat(body);
+    const { username } = principal;
+    const ingestKey = key === undefined ? undefined : toIngestKey(key, { username, body, format });
+    const outcome = await ports.ingest.submit(body, format, ingestKey);
     return toResponse(outcome, requestId);
   });
 }
@@ -52,13 +58,17 @@ async function readDecoded(
 function toResponse(outcome: IngestOutcome, requestId: string): HttpResponse {
   switch (outcome.kind) {
     case 'stored': {
-      const { acceptedCount, rejectedCount, rejected } = outcome;
+      const { acceptedCount, rejectedCount, rejected, isReplayed } = outcome;
+      const headers = isReplayed === true ? { 'Idempotency-Replayed': 'true' } : {};
       const counts = { accepted: acceptedCount, rejected };
       // The list is cut at its limit; then the count tells how many there are.
       const answer = rejectedCount > rejected.length ? { ...counts, rejected_count: rejectedCount } : counts;
-      if (acceptedCount > 0 || rejectedCount === 0) return jsonResponse(answer);
+      if (acceptedCount > 0 || rejectedCount === 0) {
+        const response = jsonResponse(answer);
+        return { ...response, headers: { ...response.headers, ...headers } };
+      }
       const error = new MillraceError('unprocessable', 'Every record of the body was rejected.');
-      return problemResponse(error, { requestId, members: answer });
+      return problemResponse(error, { requestId, members: answer, headers });
     }
     case 'failed':
       return problemResponse(new MillraceError(outcome.code, outcome.message), { requestId });

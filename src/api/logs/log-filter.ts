@@ -36,7 +36,7 @@ const THREAT_CONDITIONS: Readonly<Record<string, string>> = {
 const OTHER_NAMES: ReadonlySet<string> = new Set(['level', 'min_level', 'source', 'q']);
 const ATTRIBUTE_PREFIX = 'attr.';
 /** For topics and kinds of sources; the highest generation of a number is the one that counts. */
-const SOURCE_CONDITION = `source IN (
+export const SOURCE_CONDITION = `source IN (
     SELECT number FROM sources GROUP BY number
     HAVING argMax(topic, generation) IN ?1 OR argMax(kind, generation) IN ?1)`;
 

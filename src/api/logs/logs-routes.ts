@@ -83,7 +83,7 @@ function readQuery(query: URLSearchParams, binding: string, { cursorSecret, now 
   };
 }
 
-function readRange(query: URLSearchParams, nowMs: number) {
+export function readRange(query: URLSearchParams, nowMs: number) {
   const from = single(query, 'from');
   const to = single(query, 'to');
   const fromUs = from === undefined ? undefined : parseTime('from', from, nowMs);
@@ -95,7 +95,7 @@ function readRange(query: URLSearchParams, nowMs: number) {
 }
 
 /** What a cursor belongs to: the filter, in an order of its own, as the client wrote it. */
-function bindingOf(query: URLSearchParams): string {
+export function bindingOf(query: URLSearchParams): string {
   const bound = [...query].filter(([name]) => !FREE_PARAMS.has(name));
   return JSON.stringify(bound.toSorted((a, b) => compare(a.join('\0'), b.join('\0'))));
 }

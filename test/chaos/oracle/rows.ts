@@ -8,11 +8,12 @@ import type { Store } from '../../../src/store/clickhouse-client.ts';
 import type { ExpectedEvents } from './expected-events.ts';
 import type { ForeignRecord, LaneTruth } from './truth.ts';
 
-/** What must have become of a record. */
-export type Fate = 'stored' | 'filtered' | 'lost' | { readonly deadLetter: string };
+/** What must have become of a record. `with_batch`: the dead letter of an earlier record stands for it, too. */
+export type Fate = 'stored' | 'filtered' | 'lost' | 'with_batch' | { readonly deadLetter: string };
 
 /** A record as a scenario is asked about it. `seq` is absent where the seeded producer did not make it. */
 export interface FateQuestion {
+  readonly lane: LaneTruth;
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
@@ -35,6 +36,7 @@ export interface LaneToCheck {
 /** What a lane should hold, by sums. */
 export interface LaneSums {
   readonly rows: number;
+  /** Records that dead letters stand for. */
   readonly deadLetters: number;
   readonly filtered: number;
   readonly lost: number;
@@ -63,12 +65,13 @@ export async function laneFindings(
   const checksum = new Checksum();
   const dead = new Map<number, string>();
   const unexplained: string[] = [];
-  let [rows, filtered, lost, unknownContent] = [0, 0, 0, 0];
+  let [rows, filtered, lost, withBatch, unknownContent] = [0, 0, 0, 0, 0];
   for (let offset = lane.firstOffset; offset < lane.endOffset; offset++) {
     const fate = fateAt(check, offset);
     if (fate === undefined) unexplained.push(`no fate is known for the record ${place(lane, offset)}`);
     else if (fate === 'filtered') filtered += 1;
     else if (fate === 'lost') lost += 1;
+    else if (fate === 'with_batch') withBatch += 1;
     else if (fate === 'stored') {
       rows += 1;
       const hash = hashAt(lane, offset, expected);
@@ -89,13 +92,14 @@ export async function laneFindings(
     ...(isEqual ? [] : await nameDifferences(store, check)),
     ...(await deadLetterFindings(store, check, dead)),
   ];
-  return { findings, sums: { rows, deadLetters: dead.size, filtered, lost } };
+  return { findings, sums: { rows, deadLetters: dead.size + withBatch, filtered, lost } };
 }
 
 function fateAt({ lane, fateOf }: LaneToCheck, offset: number): Fate | undefined {
   const seq = lane.seqAt(offset);
   const foreign = lane.foreign.get(offset);
   const told = fateOf({
+    lane,
     topic: lane.topic,
     partition: lane.partition,
     offset,

@@ -1,0 +1,31 @@
+/** F8: the broker stands still, its connections open, and then goes on. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Scenario } from '../scenario.ts';
+import { expectReadyAgain, warmUp } from './bus-steps.ts';
+
+const RATE = 2000;
+
+export const brokerFrozen: Scenario = {
+  id: 'F8',
+  title: 'the broker stands still (SIGSTOP) and goes on',
+  async run(chaos) {
+    const broker = await chaos.ownBroker();
+    const member = await chaos.startProgram();
+    const before = await warmUp(chaos, member);
+    const load = await chaos.startLoad({ rate: RATE });
+    await load.sent(RATE + chaos.random.below(RATE));
+    const frozenAt = Date.now();
+    chaos.fault('SIGSTOP to the broker');
+    broker.freeze();
+    await delay(chaos.pick(14_000, 60_000));
+    chaos.expect(member.saidSince(frozenAt, 'kafka_unavailable'), '/readyz did not say kafka_unavailable');
+    broker.thaw();
+    chaos.fault('SIGCONT to the broker');
+    await expectReadyAgain(chaos, member);
+    await load.stop({ mayFail: true });
+    const more = await chaos.startLoad({ rate: 0, count: 5000 });
+    await more.finished();
+    await chaos.verify();
+    await chaos.verifyResources(member, before);
+  },
+};

@@ -1,0 +1,57 @@
+/**
+ * F12: a share of the inserts, chosen by the seed, is answered with an error, with half an answer, or with an exception
+ * under status 200: some of them never reached ClickHouse, the others are stored in spite of it.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { FAKE_ANSWERS } from '../faults/fake-answers.ts';
+import { startProxiedProgram } from '../faults/proxied-program.ts';
+import { type StoreFault, seededFaults } from '../faults/store-proxy.ts';
+import type { Scenario } from '../scenario.ts';
+
+const RATE = 4000;
+/** The rows themselves, and all that the exactly-once promise is kept with. */
+const TABLES = ['logs', 'dead_letters', 'ledger', 'lane_claims', 'lane_revocations'];
+const FAULTS: readonly StoreFault[] = [
+  ...FAKE_ANSWERS.flatMap((answer) => [
+    { kind: 'answer', answer, isStored: false } as const,
+    { kind: 'answer', answer, isStored: true } as const,
+  ]),
+  { kind: 'cut', at: 'request' },
+  { kind: 'cut', at: 'answer' },
+];
+const OUTAGE_MS = 3000;
+
+export const fakeAnswers: Scenario = {
+  id: 'F12',
+  title: 'a ClickHouse that answers 500, 252, 241, half a body, 200 with an exception',
+  sabotages: ['skip_read_back'],
+  async run(chaos) {
+    const { member, proxy, store } = await startProxiedProgram(chaos);
+    const load = await chaos.startLoad({ rate: RATE });
+    await chaos.firstInsert(store);
+    chaos.fault('one insert in four is answered wrongly');
+    proxy.strike(seededFaults({ seed: chaos.seed, share: 0.25, tables: TABLES, faults: FAULTS }));
+    await delay(chaos.pick(8000, 60_000));
+    chaos.fault('every insert into logs is refused with code 241');
+    const outageAt = Date.now();
+    proxy.strike(({ table }) =>
+      table === 'logs' ? { kind: 'answer', answer: 'memory_limit', isStored: false } : undefined,
+    );
+    await delay(OUTAGE_MS);
+    const hasSaid = member.saidSince(outageAt, 'clickhouse_unavailable');
+    chaos.expect(hasSaid, '/readyz did not say clickhouse_unavailable while every insert failed');
+    chaos.fault('everything passes again');
+    proxy.pass();
+    await chaos.firstInsert(store);
+    await load.stop();
+    await chaos.eventually(() => member.state === 'ready', 'the program is ready again');
+    for (const isStored of [true, false]) {
+      const struck = proxy.struck.filter(
+        ({ fault }) => fault.kind === 'answer' && fault.isStored === isStored,
+      );
+      chaos.figure(isStored ? 'stored_but_denied' : 'denied', struck.length);
+      chaos.expect(struck.length > 0, 'no insert met a fault');
+    }
+    await chaos.verify({ store });
+  },
+};

@@ -1,0 +1,89 @@
+/**
+ * F13: the disk of ClickHouse fills up and is freed again. Once the guard holds the inserts before ClickHouse notices;
+ * once there is no guard (MIN_FREE_DISK_MB=0) and ClickHouse itself runs out of room, in the middle of what it does.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Chaos } from '../chaos.ts';
+import { mountSmallDisk, type SmallDisk, smallDiskProblem } from '../faults/small-disk.ts';
+import type { Member } from '../member.ts';
+import type { Scenario } from '../scenario.ts';
+
+const MIB = 1024 * 1024;
+const RATE = 4000;
+const DISK_BYTES = 256 * MIB;
+const MIN_FREE_MB = 64;
+/** The guard looks every 5 s. */
+const NOTICED_MS = 12_000;
+
+async function startOnSmallDisk(
+  chaos: Chaos,
+  minFreeMb: number,
+): Promise<{ member: Member; disk: SmallDisk }> {
+  const disk = await mountSmallDisk(DISK_BYTES);
+  chaos.atEnd(() => disk.unmount());
+  const member = await chaos.startProgram({
+    dataDir: `${disk.path}/data`,
+    settings: { MIN_FREE_DISK_MB: String(minFreeMb) },
+  });
+  return { member, disk };
+}
+
+async function fillAndFree(
+  chaos: Chaos,
+  { member, disk }: { member: Member; disk: SmallDisk },
+  told: { readonly leaveBytes: number; readonly reasons: readonly string[] },
+): Promise<void> {
+  chaos.fault(`disk filled up to ${Math.floor(told.leaveBytes / 1024)} KiB`);
+  const filledAt = Date.now();
+  await disk.fill(told.leaveBytes);
+  await chaos.eventually(
+    () => told.reasons.some((reason) => member.saidSince(filledAt, reason)),
+    `/readyz says ${told.reasons.join(' or ')} while the disk is full`,
+    NOTICED_MS,
+  );
+  await delay(chaos.pick(2000, 20_000));
+  chaos.expect(member.state !== 'ready', '/readyz said ready while the disk was full');
+  chaos.fault('disk freed');
+  await disk.free();
+  await chaos.firstInsert(member);
+}
+
+async function finish(chaos: Chaos, member: Member): Promise<void> {
+  await chaos.eventually(() => member.state === 'ready', 'the program is ready again');
+  await chaos.verify();
+}
+
+export const diskLow: Scenario = {
+  id: 'F13A',
+  title: 'the disk is nearly full and the guard holds the inserts, then it is freed',
+  obstacle: smallDiskProblem,
+  async run(chaos) {
+    const program = await startOnSmallDisk(chaos, MIN_FREE_MB);
+    const load = await chaos.startLoad({ rate: RATE });
+    await chaos.firstInsert(program.member);
+    for (let round = 1; round <= chaos.pick(1, 3); round++) {
+      const leaveBytes = chaos.random.between(MIN_FREE_MB / 4, MIN_FREE_MB / 2) * MIB;
+      await fillAndFree(chaos, program, { leaveBytes, reasons: ['disk_low'] });
+    }
+    await load.stop();
+    await finish(chaos, program.member);
+  },
+};
+
+export const diskFull: Scenario = {
+  id: 'F13B',
+  title: 'ClickHouse runs out of room, then the disk is freed',
+  obstacle: smallDiskProblem,
+  async run(chaos) {
+    const program = await startOnSmallDisk(chaos, 0);
+    const load = await chaos.startLoad({ rate: RATE });
+    await chaos.firstInsert(program.member);
+    for (let round = 1; round <= chaos.pick(2, 6); round++) {
+      // With a little room left the parts of one insert have room, those of its views have not.
+      const leaveBytes = chaos.random.between(0, 3 * 1024) * 1024;
+      await fillAndFree(chaos, program, { leaveBytes, reasons: ['disk_low', 'clickhouse_unavailable'] });
+    }
+    await load.stop();
+    await finish(chaos, program.member);
+  },
+};

@@ -1,0 +1,57 @@
+/** F14: members join and leave the group faster than it comes to rest. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Chaos } from '../chaos.ts';
+import type { Member } from '../member.ts';
+import type { Scenario } from '../scenario.ts';
+
+const RATE = 2000;
+const CHANGE_MS = 3000;
+const MAX_MEMBERS = 3;
+const PARTITIONS = 6;
+/** The session of a killed member lasts 45 s. */
+const SETTLE_MS = 120_000;
+
+export const members: Scenario = {
+  id: 'F14',
+  title: 'members are added and removed every 3 s',
+  async run(chaos) {
+    await chaos.createTopic(PARTITIONS);
+    const clickhouse = await chaos.startClickHouse();
+    const add = async (): Promise<Member> => {
+      const member = await chaos.createMember({ command: 'process', clickhouse });
+      await member.start();
+      return member;
+    };
+    const first = await add();
+    await first.ready();
+    const load = await chaos.startLoad({ rate: RATE });
+    const present: Member[] = [first];
+    const leaving: Promise<unknown>[] = [];
+    const endAt = Date.now() + chaos.pick(12_000, 120_000);
+    while (Date.now() < endAt) {
+      if (present.length < 2 || (present.length < MAX_MEMBERS && chaos.random.isTrue(0.5))) {
+        present.push(await add());
+        chaos.fault(`${present.at(-1)?.name ?? ''} is added`);
+      } else {
+        const [gone] = present.splice(chaos.random.below(present.length), 1);
+        if (gone !== undefined) leaving.push(leave(chaos, gone));
+      }
+      await delay(CHANGE_MS);
+    }
+    await load.stop();
+    await Promise.all(leaving);
+    await chaos.verify({ store: clickhouse.store, settleMs: SETTLE_MS });
+    for (const member of present) chaos.expect(member.state === 'ready', `${member.name} is ${member.state}`);
+  },
+};
+
+/** In order; in the long form also without a word. */
+async function leave(chaos: Chaos, member: Member): Promise<void> {
+  if (chaos.scale === 'long' && chaos.random.isTrue(0.2)) {
+    chaos.fault(`kill -9 of ${member.name}`);
+    return await member.kill();
+  }
+  chaos.fault(`SIGTERM to ${member.name}`);
+  const { code } = await member.stop();
+  chaos.expect(code === 0, `${member.name} ended with ${code} after SIGTERM`);
+}

@@ -1,0 +1,70 @@
+/** F16: batches that no parser can like: huge, a gzip bomb, cut off, of an unknown codec, with a wrong checksum. */
+import { createKafkaProducer } from '../../../src/bus/kafka-producer.ts';
+import { recordTelemetry } from '../../support/kafka.ts';
+import type { Chaos } from '../chaos.ts';
+import { appendPoison, type PlacedPoison, POISON_BATCHES } from '../faults/poison-batches.ts';
+import type { FateOf } from '../oracle/rows.ts';
+import type { Scenario } from '../scenario.ts';
+import { expectReadyAgain, warmUp } from './bus-steps.ts';
+
+const RATE = 2000;
+const MIB = 1024 * 1024;
+const PARTITIONS = 3;
+
+export const poisonFetches: Scenario = {
+  id: 'F16',
+  title: 'poison fetches: a huge batch, a gzip bomb, an unknown codec, truncated records',
+  async run(chaos) {
+    const broker = await chaos.ownBroker();
+    const topic = await chaos.createTopic(PARTITIONS);
+    const member = await chaos.startProgram();
+    const before = await warmUp(chaos, member);
+    const placed: PlacedPoison[] = [];
+    for (let round = 1; round <= chaos.pick(1, 4); round++) {
+      // In order, so that the broker does not look into its segments when it starts.
+      await broker.shutdown();
+      for (let partition = 0; partition < PARTITIONS; partition++) {
+        const batches = POISON_BATCHES.filter(() => chaos.random.isTrue(0.7));
+        placed.push(...(await appendPoison(broker, { topic, partition }, batches)));
+      }
+      chaos.fault(`${placed.length} poison batches are in the topic`);
+      await broker.restart();
+      await sendHugeBatch(chaos, topic);
+      const load = await chaos.startLoad({ rate: RATE, count: 2 * RATE });
+      await load.finished();
+      await expectReadyAgain(chaos, member);
+    }
+    // As much again as before, so that what the poison took is collected as usual.
+    await warmUp(chaos, member);
+    await chaos.verify({ fateOf: fateOfPoison(placed) });
+    await chaos.verifyResources(member, before);
+  },
+};
+
+/** One record batch of many records, larger than what is asked of a fetch. */
+async function sendHugeBatch(chaos: Chaos, topic: string): Promise<void> {
+  const recordCount = chaos.pick(60_000, 200_000);
+  const connection = { brokers: chaos.brokers, clientId: 'chaos-huge' };
+  const producer = await createKafkaProducer({ ...connection, maxBatchBytes: 60 * MIB }, recordTelemetry());
+  const partition = chaos.random.below(PARTITIONS);
+  const text = 'x'.repeat(200);
+  const values = Array.from({ length: recordCount }, (_, i) => ({
+    partition,
+    value: `{"service":"huge","message":"record ${i} ${text}"}`,
+  }));
+  chaos.fault(`one batch of ${recordCount} records`);
+  await producer.send(topic, values);
+  await producer.disconnect();
+}
+
+/** The first offset of each batch has its dead letter, which stands for all of its records. */
+function fateOfPoison(placed: readonly PlacedPoison[]): FateOf {
+  const fates = new Map<string, ReturnType<FateOf>>();
+  for (const { poison, partition, firstOffset, lastOffset } of placed) {
+    fates.set(`${partition}@${firstOffset}`, { deadLetter: poison.reason });
+    for (let offset = firstOffset + 1; offset <= lastOffset; offset++)
+      fates.set(`${partition}@${offset}`, 'with_batch');
+  }
+  return ({ partition, offset, foreign }) =>
+    fates.get(`${partition}@${offset}`) ?? (foreign === undefined ? undefined : 'stored');
+}

@@ -1,0 +1,65 @@
+/**
+ * F18: the program's clock is an hour ahead or behind, jumps, or runs ten times faster, while those of Kafka, the
+ * producer and ClickHouse are right. It is killed under each, so that lanes are taken over across the jumps.
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Chaos } from '../chaos.ts';
+import { type ClockSetting, createFakeClock } from '../faults/fake-clock.ts';
+import type { Member } from '../member.ts';
+import type { Scenario } from '../scenario.ts';
+
+const RATE = 2000;
+const HOUR_S = 3600;
+const SETTINGS: readonly ClockSetting[] = [
+  { offsetSeconds: HOUR_S },
+  { offsetSeconds: -HOUR_S },
+  { rate: 10 },
+];
+
+export const wrongClock: Scenario = {
+  id: 'F18',
+  title: 'the clock is one hour ahead, behind, or ten times faster',
+  async run(chaos) {
+    const directory = await chaos.path('clock');
+    await mkdir(directory);
+    const clock = await createFakeClock(directory);
+    const member = await chaos.startProgram({ environment: clock.environment });
+    const load = await chaos.startLoad({ rate: RATE });
+    await chaos.firstInsert(member);
+    const settings = chaos.pick(shuffled(chaos), [
+      ...shuffled(chaos),
+      ...shuffled(chaos),
+      { offsetSeconds: 0 },
+    ]);
+    for (const setting of settings) {
+      chaos.fault(`the clock is set: ${JSON.stringify(setting)}`);
+      const setAt = Date.now();
+      await clock.set(setting);
+      await delay(chaos.pick(2000, 60_000));
+      expectNoAlarm(chaos, member, setAt);
+      await chaos.firstInsert(member);
+      chaos.fault('kill -9');
+      await member.kill();
+      await member.start();
+      await member.ready();
+      await chaos.firstInsert(member);
+    }
+    await load.stop();
+    await chaos.verify();
+  },
+};
+
+/** Kafka and ClickHouse are there all the time, and nothing else may be said because of a clock. */
+function expectNoAlarm(chaos: Chaos, member: Member, sinceMs: number): void {
+  const wrong = member.statesSince(sinceMs).filter((state) => state !== 'ready');
+  chaos.expect(wrong.length === 0, `/readyz said ${wrong.join(' · ')} although only the clock was wrong`);
+}
+
+function shuffled(chaos: Chaos): ClockSetting[] {
+  const rest = [...SETTINGS];
+  const order: ClockSetting[] = [];
+  while (rest.length > 0) order.push(...rest.splice(chaos.random.below(rest.length), 1));
+  return order;
+}

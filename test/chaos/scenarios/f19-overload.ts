@@ -1,0 +1,73 @@
+/** F19: for a long time more comes in than ClickHouse can take; then the backlog is drained. Memory stays flat. */
+import { readFile } from 'node:fs/promises';
+import { type Sample, slopePerSecond } from '../faults/slope.ts';
+import { startSlowStore } from '../faults/slow-store.ts';
+import type { Member } from '../member.ts';
+import type { Scenario } from '../scenario.ts';
+import { warmUp } from './bus-steps.ts';
+
+const MIB = 1024 * 1024;
+const OVERLOAD = 1.5;
+/** What ClickHouse may take: as little as makes the buffers full soon and 30 minutes of events fit on a disk. */
+const STORE_BYTES_PER_SECOND = 700_000;
+const WARM_UP_EVENTS = 150_000;
+const MAX_RESIDENT_BYTES = 400_000_000;
+const DRAIN_MS = 600_000;
+
+export const overload: Scenario = {
+  id: 'F19',
+  title: 'more than ClickHouse can take, then a drain',
+  async run(chaos) {
+    const clickhouse = await chaos.startClickHouse();
+    const slow = await startSlowStore(clickhouse.connection);
+    chaos.atEnd(() => slow.stop());
+    const member = await chaos.startProgram({ clickhouse: { ...clickhouse, url: slow.url } });
+    const before = await warmUp(chaos, member, WARM_UP_EVENTS);
+
+    slow.bytesPerSecond = STORE_BYTES_PER_SECOND;
+    chaos.fault(`ClickHouse takes ${STORE_BYTES_PER_SECOND} bytes of inserts per second`);
+    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(60_000, 200_000) });
+    const stored = async (): Promise<number> => (await chaos.storedCount(clickhouse.store)) ?? 0;
+    await flood.finished();
+    const capacity = await ratePerSecond(stored, chaos.pick(5000, 30_000));
+    chaos.figure('capacity_per_s', capacity);
+
+    const load = await chaos.startLoad({ rate: Math.round(OVERLOAD * capacity) });
+    const samples = await watchMemory(member, chaos.pick(12_000, 1_800_000));
+    const slope = slopePerSecond(samples);
+    chaos.figure('memory_slope_kib_per_min', (60 * slope) / 1024);
+    const most = chaos.pick(1024 * 1024, 8 * 1024);
+    chaos.expect(slope < most, `memory grew by ${Math.round(slope)} bytes per second under overload`);
+    await load.stop();
+
+    chaos.fault('ClickHouse is as fast as it can be');
+    slow.bytesPerSecond = undefined;
+    await chaos.verify({ store: clickhouse.store, settleMs: DRAIN_MS });
+    await chaos.verifyResources(member, before);
+    const peak = await peakBytes(member);
+    chaos.figure('memory_peak_mib', peak / MIB);
+    chaos.expect(peak <= MAX_RESIDENT_BYTES, `resident memory reached ${peak} bytes`);
+  },
+};
+
+/** How fast a count grows over so long. */
+async function ratePerSecond(count: () => Promise<number>, forMs: number): Promise<number> {
+  const [before, beganAt] = [await count(), Date.now()];
+  await new Promise((resolve) => setTimeout(resolve, forMs));
+  return (1000 * ((await count()) - before)) / (Date.now() - beganAt);
+}
+
+async function watchMemory(member: Member, forMs: number): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  const beganAt = Date.now();
+  while (Date.now() - beganAt < forMs) {
+    const { residentBytes } = await member.resources();
+    samples.push({ atMs: Date.now() - beganAt, value: residentBytes });
+  }
+  return samples;
+}
+
+async function peakBytes(member: Member): Promise<number> {
+  const status = await readFile(`/proc/${member.pid}/status`, 'utf8');
+  return 1024 * Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]);
+}

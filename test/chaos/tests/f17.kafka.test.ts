@@ -1,0 +1,4 @@
+import { topicChanges } from '../scenarios/f17-topic-changes.ts';
+import { testScenario } from '../test-scenario.ts';
+
+testScenario(topicChanges);
