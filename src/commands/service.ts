@@ -18,6 +18,7 @@ import { Status } from '../pipeline/status.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import { readFreeDiskBytes } from '../store/disk.ts';
 import { makeDataDir } from '../store/embedded/make-data-dir.ts';
+import { createOwnerName } from '../store/lane-claims.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
 import { registerSource } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
@@ -126,7 +127,7 @@ export class Service {
         minFreeDiskBytes: config.minFreeDiskBytes,
       },
       {
-        store: createBlockStore(store),
+        store: createBlockStore(store, { owner: createOwnerName(), isGuarded: false }),
         freeDiskBytes: () => readFreeDiskBytes(store),
         kafkaSourceNumber: async (topic) => {
           const source = await registerSource(store, {

@@ -2,26 +2,62 @@
  * Where the pipeline's blocks go: implements its port on the HTTP client. Nothing is retried here; the error's
  * `isRetryable` tells the writer whether to wait or to bisect.
  */
-import { DEAD_LETTER_COLUMNS, LOG_COLUMNS } from '../event/columns.ts';
+import { type Column, DEAD_LETTER_COLUMNS, LOG_COLUMNS } from '../event/columns.ts';
+import { failpoint, isSabotaged } from '../failpoints.ts';
 import type { Block } from '../pipeline/parse-protocol.ts';
-import type { BlockStore, BlockTable, LedgerEntry } from '../pipeline/ports.ts';
+import type { BlockStore, BlockTable, LaneToken, LedgerEntry } from '../pipeline/ports.ts';
 import type { Store } from './clickhouse-client.ts';
+import { guardCondition, guardParams, nextWriteId } from './lane-guard.ts';
 
-/**
- * The columns that blocks carry, named: a block may leave any of them out, and then its rows have the column's
- * default; a column that the table gets later needs no change here.
- */
-function insertStatement(table: BlockTable, columns: readonly { readonly name: string }[]): string {
-  return `INSERT INTO ${table} (${columns.map(({ name }) => name).join(', ')}) FORMAT Native`;
+export interface BlockStoreOptions {
+  /** From `createOwnerName`: the same as that of the claims. */
+  readonly owner: string;
+  /** False: inserts ask nobody. For tests and for measuring what the guard costs. Default true. */
+  readonly isGuarded?: boolean;
 }
 
-const STATEMENTS: Readonly<Record<BlockTable, string>> = {
-  logs: insertStatement('logs', LOG_COLUMNS),
-  dead_letters: insertStatement('dead_letters', DEAD_LETTER_COLUMNS),
+interface Target {
+  readonly table: string;
+  readonly columns: readonly Column[];
+  readonly format: string;
+}
+
+const BLOCK_TARGETS: Readonly<Record<BlockTable, Target>> = {
+  logs: { table: 'logs', columns: LOG_COLUMNS, format: 'Native' },
+  dead_letters: { table: 'dead_letters', columns: DEAD_LETTER_COLUMNS, format: 'Native' },
+};
+
+const LEDGER_TARGET: Target = {
+  table: 'ledger',
+  columns: [
+    ...['source UInt8', 'partition UInt16', 'epoch UInt64', 'from_offset UInt64', 'to_offset UInt64'],
+    ...['received UInt64', 'stored UInt64', 'already_present UInt64', 'lost_upstream UInt64'],
+    ...['filtered Map(LowCardinality(String), UInt64)', 'dead_lettered Map(LowCardinality(String), UInt64)'],
+  ].map(toColumn),
+  format: 'JSONEachRow',
 };
 
 /** The next round makes up for a ledger row that did not come through. */
 const LEDGER_TIMEOUT_MS = 10_000;
+
+function toColumn(definition: string): Column {
+  const space = definition.indexOf(' ');
+  return { name: definition.slice(0, space), type: definition.slice(space + 1) };
+}
+
+/**
+ * The columns that blocks carry, named: a block may leave any of them out, and then its rows have the default of the
+ * column's type (no column of the lists has another); one that the table gets later needs no change here.
+ */
+function insertStatement({ table, columns, format }: Target, guard: string | undefined): string {
+  const names = columns.map(({ name }) => name).join(', ');
+  if (guard === undefined) return `INSERT INTO ${table} (${names}) FORMAT ${format}`;
+  const structure = columns
+    .map(({ name, type }) => `${name} ${type}`)
+    .join(', ')
+    .replaceAll("'", "\\'");
+  return `INSERT INTO ${table} (${names}) SELECT ${names} FROM input('${structure}') WHERE ${guard} FORMAT ${format}`;
+}
 
 function toLedgerRow(entry: LedgerEntry): object {
   return {
@@ -33,24 +69,42 @@ function toLedgerRow(entry: LedgerEntry): object {
     received: entry.receivedCount,
     stored: entry.storedCount,
     already_present: entry.alreadyPresentCount,
+    lost_upstream: entry.lostUpstreamCount,
     filtered: entry.filtered,
     dead_lettered: entry.deadLettered,
   };
 }
 
-export function createBlockStore(store: Store): BlockStore {
+export function createBlockStore(store: Store, options: BlockStoreOptions): BlockStore {
+  const { owner, isGuarded = true } = options;
+  const isAsking = (): boolean => isGuarded && !isSabotaged('skip_guard');
   return {
-    async insertBlocks(table: BlockTable, blocks: readonly Block[]): Promise<void> {
-      const statement = STATEMENTS[table];
-      await store.insertNative(
-        { statement },
+    async insertBlocks(
+      table: BlockTable,
+      blocks: readonly Block[],
+      tokens: readonly LaneToken[],
+    ): Promise<void> {
+      await failpoint('insert_before');
+      const guard = isAsking() ? guardCondition(store) : undefined;
+      const statement = insertStatement(BLOCK_TARGETS[table], guard);
+      const params = guard === undefined ? {} : guardParams(tokens);
+      await store.insertBytes(
+        { statement, params, queryId: nextWriteId(owner) },
         blocks.map(({ bytes }) => bytes),
       );
+      await failpoint('insert_after');
     },
     async insertLedger(entries: readonly LedgerEntry[]): Promise<void> {
-      await store.insertJson('ledger', entries.map(toLedgerRow), {
-        signal: AbortSignal.timeout(LEDGER_TIMEOUT_MS),
-      });
+      if (entries.length === 0) return;
+      const statement = insertStatement(
+        LEDGER_TARGET,
+        isAsking() ? guardCondition(store, 'epoch') : undefined,
+      );
+      const rows = new TextEncoder().encode(
+        entries.map((entry) => JSON.stringify(toLedgerRow(entry))).join('\n'),
+      );
+      const signal = AbortSignal.timeout(LEDGER_TIMEOUT_MS);
+      await store.insertBytes({ statement, queryId: nextWriteId(owner), signal }, [rows.buffer]);
     },
   };
 }

@@ -30,8 +30,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface NativeInsert extends RequestOptions {
-  /** A whole statement that ends in `FORMAT Native`. */
+export interface BytesInsert extends RequestOptions {
+  /** A whole statement that ends in its format, such as `FORMAT Native`. */
   readonly statement: string;
   readonly params?: Params;
 }
@@ -44,6 +44,11 @@ export interface Selection<Row> {
 }
 
 type Statement = { readonly query: string } & ReturnType<typeof request>;
+
+type Execution = Statement & {
+  readonly values?: Readable;
+  readonly http_headers?: Record<string, string>;
+};
 
 interface JsonAnswer<Row> {
   readonly data: Row[];
@@ -140,6 +145,18 @@ export class Store {
     return await this.#select<Row>('JSONCompact', { query: sql, ...request(params, options) });
   }
 
+  /** The answer as bytes. `sql` ends in its format, such as `FORMAT RowBinary`. */
+  async selectBytes(sql: string, params: Params = {}, options: RequestOptions = {}): Promise<Buffer> {
+    try {
+      const { stream } = await this.#client.exec({ query: sql, ...request(params, options) });
+      const chunks: Buffer[] = [];
+      for await (const chunk of stream) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks);
+    } catch (error) {
+      throw this.#error(error, 'statement', options.signal);
+    }
+  }
+
   /** Rows in chunks as they come, for results of any size. Leaving the loop early ends the request. */
   async *stream<Row>(sql: string, params: Params = {}, options: RequestOptions = {}): AsyncGenerator<Row[]> {
     const streaming = { ...options, settings: { ...options.settings, wait_end_of_query: 0 } };
@@ -164,24 +181,27 @@ export class Store {
     await this.#execute({ query: sql, ...request(params, options) }, 'statement');
   }
 
-  /** One INSERT whose body is Native blocks, in order. They may differ in their columns. */
-  async insertNative(insert: NativeInsert, blocks: readonly ArrayBuffer[]): Promise<void> {
+  /** One INSERT whose body is given in the format of its statement: Native blocks, which may differ in their columns. */
+  async insertBytes(insert: BytesInsert, body: readonly ArrayBuffer[]): Promise<void> {
     const settings = { ...INSERT_SETTINGS, ...insert.settings };
     const values = Readable.from(
-      blocks.map((block) => Buffer.from(block)),
+      body.map((part) => Buffer.from(part)),
       { objectMode: false },
     );
+    // With its length known, a body that breaks off is an error, and after its last byte there is nothing to wait for.
+    const length = body.reduce((sum, part) => sum + part.byteLength, 0);
+    const http_headers = { 'Content-Length': String(length) };
     const base = request(insert.params ?? {}, { ...insert, settings });
-    await this.#execute({ query: insert.statement, values, ...base }, 'insert');
+    await this.#execute({ query: insert.statement, values, http_headers, ...base }, 'insert');
   }
 
   /** One INSERT of rows given as objects; for the small tables. */
   async insertJson(table: string, rows: readonly object[], options: RequestOptions = {}): Promise<void> {
     if (rows.length === 0) return;
-    const settings = { ...INSERT_SETTINGS, ...options.settings };
-    const values = Readable.from([rows.map((row) => JSON.stringify(row)).join('\n')], { objectMode: false });
-    const query = `INSERT INTO ${table} FORMAT JSONEachRow`;
-    await this.#execute({ query, values, ...request({}, { ...options, settings }) }, 'insert');
+    const body = new TextEncoder().encode(rows.map((row) => JSON.stringify(row)).join('\n'));
+    await this.insertBytes({ statement: `INSERT INTO ${table} FORMAT JSONEachRow`, ...options }, [
+      body.buffer,
+    ]);
   }
 
   /** Whether the server answers. Never throws. */
@@ -208,7 +228,7 @@ export class Store {
     }
   }
 
-  async #execute(params: Statement & { values?: Readable }, operation: Operation): Promise<void> {
+  async #execute(params: Execution, operation: Operation): Promise<void> {
     try {
       const result = await this.#client.exec(params);
       await drain(result.stream);

@@ -2,7 +2,7 @@
  * A mutex for programs that share one ClickHouse, built on the one thing that is atomic there: CREATE TABLE without
  * IF NOT EXISTS succeeds once. Owner and expiry stand in the table's comment. An expired mutex is taken over by
  * renaming it to a name made of its own contents: of all who try, one succeeds, and none can hit a newer mutex.
- * Coarse work only (migrations, the registry of sources).
+ * Coarse work only (migrations, the registry of sources, a replacement of stored rows).
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -109,6 +109,12 @@ async function renew(store: Store, table: string, mine: Claim): Promise<void> {
   if (holder?.token !== token) return;
   const expiry = (await readServerMs(store)) + expiryMs;
   await store.command(`ALTER TABLE ${table} MODIFY COMMENT '${token} ${expiry}'`);
+}
+
+/** Whether somebody holds the mutex of that name now. */
+export async function isMutexHeld(store: Store, name: string): Promise<boolean> {
+  const holder = await readHolder(store, `mutex_${name}`);
+  return holder !== undefined && !holder.isExpired;
 }
 
 /**

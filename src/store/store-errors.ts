@@ -44,7 +44,7 @@ const ROWS_AT_FAULT = new Set([
   6, 7, 26, 27, 32, 33, 34, 38, 41, 43, 44, 49, 53, 69, 70, 72, 117, 124, 128, 130, 131, 177, 190, 191, 349,
   376, 407, 441, 457, 463, 465, 469, 480, 589, 1001,
 ]);
-/** FUNCTION_THROW_IF_VALUE_IS_NON_ZERO: the ownership guard inside an insert fired. */
+/** FUNCTION_THROW_IF_VALUE_IS_NON_ZERO: the ownership guard inside a statement fired. */
 const GUARD_FIRED = 395;
 
 interface ServerError extends Error {
@@ -63,8 +63,8 @@ function classify(code: number, message: string, operation: Operation): ErrorCod
   if (message.startsWith('Too many partitions')) return 'store_refused';
   const known = CODES[code];
   if (known !== undefined) return known;
-  if (operation === 'statement') return 'store_refused';
   if (code === GUARD_FIRED) return 'lane_closed';
+  if (operation === 'statement') return 'store_refused';
   return ROWS_AT_FAULT.has(code) ? 'store_refused' : 'store_unavailable';
 }
 

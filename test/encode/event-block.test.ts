@@ -47,7 +47,11 @@ async function stored(table: string, names: readonly string[]): Promise<Record<s
 async function roundTrip(block: EventBlock): Promise<Record<string, unknown>[]> {
   await clickhouse.store.command('TRUNCATE TABLE logs');
   const encoded = block.finish();
-  await createBlockStore(clickhouse.store).insertBlocks('logs', [encoded], []);
+  await createBlockStore(clickhouse.store, { owner: 'test', isGuarded: false }).insertBlocks(
+    'logs',
+    [encoded],
+    [],
+  );
   const names = [...readNative(encoded.bytes).columns.keys()];
   return stored('logs', names);
 }
@@ -304,7 +308,11 @@ test('DeadLetterBlock keeps payloads byte for byte, invalid UTF-8 included', asy
     start: 0,
     end: 0,
   });
-  await createBlockStore(clickhouse.store).insertBlocks('dead_letters', [block.finish()], []);
+  await createBlockStore(clickhouse.store, { owner: 'test', isGuarded: false }).insertBlocks(
+    'dead_letters',
+    [block.finish()],
+    [],
+  );
   const rows = await clickhouse.store.query<Record<string, unknown>>(
     `SELECT source, partition, offset, toUnixTimestamp64Micro(record_time) AS time, reason, detail,
       hex(payload) AS payload FROM dead_letters ORDER BY offset`,

@@ -86,7 +86,7 @@ describe('a store', () => {
 
   test('inserts several Native blocks as one part', async () => {
     await store.command('TRUNCATE TABLE t');
-    await store.insertNative(INSERT, [block(0, 100), block(100, 50)]);
+    await store.insertBytes(INSERT, [block(0, 100), block(100, 50)]);
     expect(
       await store.query('SELECT count() AS c, sum(n) AS n, uniqExact(l) AS l, any(s) AS s FROM t'),
     ).toEqual([{ c: 150, n: (149 * 150) / 2, l: 3, s: 'text 0' }]);
@@ -97,14 +97,14 @@ describe('a store', () => {
   test('inserts the same rows twice when told twice', async () => {
     await store.command('TRUNCATE TABLE t');
     const rows = block(0, 10);
-    await store.insertNative(INSERT, [rows]);
-    await store.insertNative(INSERT, [rows]);
+    await store.insertBytes(INSERT, [rows]);
+    await store.insertBytes(INSERT, [rows]);
     expect(await store.query('SELECT count() AS c FROM t')).toEqual([{ c: 20 }]);
   });
 
   test('accepts blocks that leave out columns, each its own', async () => {
     await store.command('TRUNCATE TABLE t');
-    await store.insertNative(INSERT, [
+    await store.insertBytes(INSERT, [
       nativeBlock(1, [{ name: 'n', type: 'UInt64', data: uint64([1]) }]),
       nativeBlock(2, [
         { name: 'n', type: 'UInt64', data: uint64([2, 3]) },
@@ -194,17 +194,17 @@ describe('an error of the store', () => {
   test('of an insert is refused when its bytes are at fault, large or small', async () => {
     for (const byteLength of [100, 40_000_000]) {
       const junk = new Uint8Array(byteLength).fill(0xff).buffer;
-      expect(await failureOf(store.insertNative(INSERT, [junk]))).toMatchObject({ code: 'store_refused' });
+      expect(await failureOf(store.insertBytes(INSERT, [junk]))).toMatchObject({ code: 'store_refused' });
     }
     const cut = block(0, 1000).slice(0, 5000);
-    expect(await failureOf(store.insertNative(INSERT, [cut]))).toMatchObject({ code: 'store_refused' });
+    expect(await failureOf(store.insertBytes(INSERT, [cut]))).toMatchObject({ code: 'store_refused' });
     const mistyped = nativeBlock(1, [{ name: 'n', type: 'String', data: strings(['many']) }]);
-    expect(await failureOf(store.insertNative(INSERT, [mistyped]))).toMatchObject({ code: 'store_refused' });
+    expect(await failureOf(store.insertBytes(INSERT, [mistyped]))).toMatchObject({ code: 'store_refused' });
   });
 
   test('of an insert is retryable when the table is at fault: its rows must not become dead letters', async () => {
     const failure = await failureOf(
-      store.insertNative({ statement: 'INSERT INTO nothing FORMAT Native' }, [block(0, 1)]),
+      store.insertBytes({ statement: 'INSERT INTO nothing FORMAT Native' }, [block(0, 1)]),
     );
     expect(clickhouseCode(failure)).toBe(60);
     expect(failure).toMatchObject({ code: 'store_unavailable' });
@@ -216,7 +216,7 @@ describe('an error of the store', () => {
       { name: 'n', type: 'UInt64', data: uint64(Array.from({ length: 200 }, (_, n) => n)) },
     ]);
     const failure = await failureOf(
-      store.insertNative({ statement: 'INSERT INTO spread FORMAT Native' }, [wide]),
+      store.insertBytes({ statement: 'INSERT INTO spread FORMAT Native' }, [wide]),
     );
     expect(clickhouseCode(failure)).toBe(252);
     expect(failure).toMatchObject({ code: 'store_refused' });
@@ -225,8 +225,8 @@ describe('an error of the store', () => {
   test('of an insert is lane_closed when the ownership guard fires', async () => {
     const statement = `INSERT INTO t SELECT * FROM input('n UInt64, s String, l LowCardinality(String)')
       WHERE throwIf({epoch:UInt64} > 3) = 0 FORMAT Native`;
-    await store.insertNative({ statement, params: { epoch: 3 } }, [block(0, 10)]);
-    const failure = await failureOf(store.insertNative({ statement, params: { epoch: 4 } }, [block(0, 10)]));
+    await store.insertBytes({ statement, params: { epoch: 3 } }, [block(0, 10)]);
+    const failure = await failureOf(store.insertBytes({ statement, params: { epoch: 4 } }, [block(0, 10)]));
     expect(failure).toMatchObject({ code: 'lane_closed' });
   });
 

@@ -32,7 +32,7 @@ const firstUs = Date.UTC(2026, 0, 1) * 1000;
 
 test('the store takes blocks of logs and of dead letters, and the ledger', async () => {
   const { store } = opened;
-  const blocks = createBlockStore(store);
+  const blocks = createBlockStore(store, { owner: 'test', isGuarded: false });
   const logs = nativeBlock(2, [
     { name: 'timestamp', type: "DateTime64(6, 'UTC')", data: uint64([firstUs, firstUs + HOUR_US]) },
     { name: 'ingested_at', type: "DateTime64(6, 'UTC')", data: uint64([4e15, 4e15]) },

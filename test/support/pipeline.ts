@@ -66,7 +66,7 @@ export async function startPipeline(options: TestPipelineOptions): Promise<TestP
   const pipeline = new Pipeline(
     { ...DEFAULTS, ...options.settings },
     {
-      store: options.blockStore ?? createBlockStore(clickhouse.store),
+      store: options.blockStore ?? createBlockStore(clickhouse.store, { owner: 'test', isGuarded: false }),
       freeDiskBytes: options.freeDiskBytes ?? (() => readFreeDiskBytes(clickhouse.store)),
       kafkaSourceNumber: async (topic) => {
         const cluster = kafka?.clusterId ?? NO_CLUSTER;

@@ -39,6 +39,8 @@ export interface ServerProcess {
 const POLL_MS = 20;
 const PING_TIMEOUT_MS = 2000;
 const MAX_LAST_WORDS = 4096;
+/** A body that does not go on for this long ends its insert: who takes a lane over waits for it. */
+const RECEIVE_TIMEOUT_S = 10;
 const HOST = '127.0.0.1';
 
 /** Node arguments that run the entry: the built file, or through tsx when this file is itself a source. */
@@ -62,6 +64,8 @@ function serverArguments(options: ServerProcessOptions, folder: string): string[
     `--config-file=${join(folder, 'config.xml')}`,
     `--path=${join(options.dataDir, 'clickhouse')}`,
     `--listen_host=${HOST}`,
+    // Of an insert whose client hangs; it has no effect in the configuration file.
+    `--http_receive_timeout=${RECEIVE_TIMEOUT_S}`,
     `--http_port=${options.port}`,
     // Listening starts and the port is written by the script's own statements; the sleep holds the process.
     `--query=SYSTEM START LISTEN HTTP;
