@@ -137,7 +137,8 @@ class RangeReading {
 
   /** Everything below `nextOffset` was delivered or holds no records. */
   pass(partition: number, nextOffset: number): void {
-    this.#queue(() => this.#handOver(partition, nextOffset, []));
+    // Its failure ends the reading.
+    void this.#queue(() => this.#handOver(partition, nextOffset, []));
   }
 
   async take({ delivery, heartbeat, resolve }: FetchedPartition): Promise<void> {
@@ -164,19 +165,21 @@ class RangeReading {
 
   /** One hand-over after the other: a delivery that comes again after a rejoin finds the first one done. */
   #queue(handOver: () => Promise<void>): Promise<void> {
-    this.#handOvers = this.#handOvers
-      .catch(() => undefined)
-      .then(async () => {
-        if (this.#stop.signal.aborted) return;
-        try {
-          await handOver();
-        } catch (error) {
-          this.#end({ error });
-          throw error;
-        }
-      });
+    const before = this.#handOvers;
+    this.#handOvers = this.#afterwards(before, handOver);
     this.#handOvers.catch(() => undefined);
     return this.#handOvers;
+  }
+
+  async #afterwards(before: Promise<void>, handOver: () => Promise<void>): Promise<void> {
+    await before.catch(() => undefined);
+    if (this.#stop.signal.aborted) return;
+    try {
+      await handOver();
+    } catch (error) {
+      this.#end({ error });
+      throw error;
+    }
   }
 
   async #handOver(partition: number, nextOffset: number, batches: readonly FetchedBatch[]): Promise<void> {

@@ -25,6 +25,7 @@ import type { ServiceTelemetry } from '../telemetry-service.ts';
 import { storeOptions } from './command-store.ts';
 import { kafkaConnection } from './kafka-connection.ts';
 import { apiKeysDir } from './local-token.ts';
+import { DEFAULT_RETENTION_DAYS } from './retention-default.ts';
 
 /** `up` has the whole API, ingestion over HTTP included; `process` only probes and metrics. */
 export type ServiceKind = 'up' | 'process';
@@ -34,7 +35,6 @@ interface HttpEnd {
   stop(deadlineMs: number): Promise<void>;
 }
 
-const DEFAULT_RETENTION_DAYS = 30;
 const REQUEST_DEADLINE_MS = 30_000;
 /** Share of the memory budget that HTTP bodies under way may hold. */
 const BODY_SHARE = 0.1;

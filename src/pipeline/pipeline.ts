@@ -40,7 +40,7 @@ export interface PipelinePorts {
 const ARENA_SHARE = 0.25;
 const BLOCK_SHARE = 0.25;
 /** What one compressed batch may hold, so that decompressing it stays within the budget. */
-const BATCH_SHARE = 0.5;
+export const BATCH_SHARE = 0.5;
 const MAX_LOG_INSERTS = 2;
 const DRAIN_POLL_MS = 10;
 const WORKER_START_MS = 60_000;

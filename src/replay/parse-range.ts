@@ -36,7 +36,10 @@ export async function* parseRange(read: ReadBatches, work: RangeWork): AsyncGene
     endOffset: toOffset,
     receivedUs: work.receivedUs,
   };
-  if (spanning === undefined) return yield* parseAround(task, work);
+  if (spanning === undefined) {
+    yield* parseAround(task, work);
+    return;
+  }
   const { byteLength, lastOffset } = spanning;
   const endOffset = Math.min(lastOffset + 1, toOffset);
   // A batch that cannot be read belongs, as one letter, to the stretch in which it begins.

@@ -46,14 +46,20 @@ export function planRanges(request: ReplayRequest, view: TopicView, ledgerEnds: 
   for (const partition of partitions ?? []) {
     if (known.has(partition)) continue;
     const count = `${known.size} partition${known.size === 1 ? '' : 's'}`;
-    throw new MillraceError('usage', `Topic ${quoteValue(topic)} has no partition ${partition}, it has ${count}.`);
+    throw new MillraceError(
+      'usage',
+      `Topic ${quoteValue(topic)} has no partition ${partition}, it has ${count}.`,
+    );
   }
   const ranges = view.partitions
     .filter(({ partition }) => partitions === undefined || partitions.includes(partition))
     .toSorted((a, b) => a.partition - b.partition)
     .map((bounds) => planRange(request, { bounds, view, ledgerEnd: ledgerEnds.get(bounds.partition) }));
   if (ranges.every(({ fromOffset, toOffset }) => fromOffset >= toOffset)) {
-    throw new MillraceError('unprocessable', `Nothing to replay of topic ${quoteValue(topic)}: ${whyEmpty(ranges)}.`);
+    throw new MillraceError(
+      'unprocessable',
+      `Nothing to replay of topic ${quoteValue(topic)}: ${whyEmpty(ranges)}.`,
+    );
   }
   return ranges;
 }
@@ -74,7 +80,8 @@ function planRange(request: ReplayRequest, facts: PartitionFacts): PlannedRange 
   }
   const clips: Clip[] = [];
   const fromOffset = Math.max(askedFrom, earliestOffset);
-  if (fromOffset > askedFrom) clips.push({ reason: 'deleted_by_kafka', askedOffset: askedFrom, offset: fromOffset });
+  if (fromOffset > askedFrom)
+    clips.push({ reason: 'deleted_by_kafka', askedOffset: askedFrom, offset: fromOffset });
   let toOffset = askedTo ?? facts.ledgerEnd;
   for (const [reason, limit] of [
     ['past_the_end', endOffset],

@@ -3,7 +3,15 @@
  */
 import type { ParseResult } from '../pipeline/parse-protocol.ts';
 import { parseRange } from './parse-range.ts';
-import type { ChunkBlocks, ChunkStore, OffsetRange, OnBatches, Parse, ReadBatches, WrittenCounts } from './ports.ts';
+import type {
+  ChunkBlocks,
+  ChunkStore,
+  OffsetRange,
+  OnBatches,
+  Parse,
+  ReadBatches,
+  WrittenCounts,
+} from './ports.ts';
 
 export interface ReplayPorts {
   /** Hands over every range, in order and without gaps. */

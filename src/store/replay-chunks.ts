@@ -85,17 +85,20 @@ async function storeMissing(store: Store, sql: ChunkSql): Promise<WrittenCounts>
   );
   const { rowCount = 0, letterCount = 0 } = counts ?? {};
   if (rowCount > 0) {
-    // Until the insert is acknowledged, its rows may be stored without their counts in the rollups.
+    // The views count these rows, perhaps again: whoever deleted rows by hand left their counts behind.
     await copySettledRows(
       store,
       `INSERT INTO replay_touched SELECT DISTINCT source, partition, toStartOfMinute(timestamp) ${rows}`,
       params,
     );
     await copySettledRows(store, `INSERT INTO logs (${LOGS}) SELECT ${LOGS} ${rows}`, params);
-    await store.command('TRUNCATE TABLE replay_touched');
   }
   if (letterCount > 0) {
-    await copySettledRows(store, `INSERT INTO dead_letters (${LETTERS}) SELECT ${LETTERS} ${letters}`, params);
+    await copySettledRows(
+      store,
+      `INSERT INTO dead_letters (${LETTERS}) SELECT ${LETTERS} ${letters}`,
+      params,
+    );
   }
   return { rowCount, letterCount, keptCount: 0 };
 }
@@ -127,8 +130,15 @@ async function stage(store: Store, sql: ChunkSql): Promise<WrittenCounts> {
        USING (offset, ingested_at)`,
     params,
   );
-  await copySettledRows(store, `INSERT INTO replay_logs (${LOGS}, stored_at) SELECT ${LOGS}, stored_at ${kept}`);
-  await copySettledRows(store, `INSERT INTO replay_letters (${LETTERS}) SELECT ${LETTERS} ${letters}`, params);
+  await copySettledRows(
+    store,
+    `INSERT INTO replay_logs (${LOGS}, stored_at) SELECT ${LOGS}, stored_at ${kept}`,
+  );
+  await copySettledRows(
+    store,
+    `INSERT INTO replay_letters (${LETTERS}) SELECT ${LETTERS} ${letters}`,
+    params,
+  );
   await copySettledRows(
     store,
     `INSERT INTO replay_left_letters SELECT source, partition, offset, record_time FROM dead_letters

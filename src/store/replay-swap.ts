@@ -32,7 +32,8 @@ export async function decideReplacement(store: Store, ranges: readonly LaneRange
 /** Carries out what was decided, while no lane can be written. */
 export async function finishReplacement(store: Store, ranges: readonly LaneRange[]): Promise<void> {
   await withFence(store, async (fence) => {
-    for (const id of await affectedPartitions(store, ranges)) await swapPartition(store, { id, ranges, fence });
+    for (const id of await affectedPartitions(store, ranges))
+      await swapPartition(store, { id, ranges, fence });
     await moveLetters(store);
     await fence.repairTouched();
   });
@@ -70,9 +71,7 @@ async function swapPartition(store: Store, { id, ranges, fence }: PartitionSwap)
   await fence.check();
   // ClickHouse refuses to replace by nothing.
   await store.command(
-    isEmpty
-      ? `ALTER TABLE logs DROP ${partition}`
-      : `ALTER TABLE logs REPLACE ${partition} FROM replay_swap`,
+    isEmpty ? `ALTER TABLE logs DROP ${partition}` : `ALTER TABLE logs REPLACE ${partition} FROM replay_swap`,
   );
 }
 

@@ -24,7 +24,7 @@ export async function insertSettledRows(
 ): Promise<void> {
   const { table, into = table } = target;
   const statement = `INSERT INTO ${into} (${BLOCK_COLUMNS[table]}) FORMAT Native`;
-  await store.insertNative(
+  await store.insertBytes(
     { statement, settings: ANY_PARTITIONS },
     blocks.map(({ bytes }) => bytes),
   );
