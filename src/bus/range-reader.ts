@@ -3,6 +3,7 @@
  * It joins a group of its own that never commits, since kafkajs reads in groups only.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, MillraceError, quoteValue } from '../errors.ts';
 import type { FetchedBatch, TopicPartition } from '../pipeline/ports.ts';
 import type { OffsetRange, OnBatches, ReadBatches } from '../replay/ports.ts';
@@ -22,6 +23,9 @@ export interface RangeReaderOptions extends KafkaConnection {
 
 const HEARTBEAT_INTERVAL_MS = 3000;
 const CLOSE_DEADLINE_MS = 5000;
+/** A broker that restarts ends sessions; what was handed over is not read again. */
+const MAX_SESSIONS = 20;
+const SESSION_PAUSE_MS = 1000;
 const FETCH = {
   fromBeginning: true,
   maxBytesPerPartition: 4 << 20,
@@ -41,14 +45,32 @@ export async function readRanges(
   onBatches: OnBatches,
   telemetry: Telemetry,
 ): Promise<void> {
-  const { topic } = options;
+  const reading = new RangeReading(options, onBatches);
+  try {
+    for (let session = 1; !reading.isComplete; session++) {
+      const failure = await readSession(options, reading, telemetry);
+      if (failure !== undefined && session === MAX_SESSIONS) {
+        const what = `Cannot read topic ${quoteValue(options.topic)}: ${errorMessage(failure.error)}`;
+        throw new MillraceError('bus_unavailable', what, { cause: failure.error });
+      }
+      if (failure !== undefined) await delay(SESSION_PAUSE_MS);
+    }
+  } finally {
+    await reading.settled();
+  }
+}
+
+/** One consumer session: until all is read, or what ended it before; rejects when reading itself failed. */
+async function readSession(
+  options: RangeReaderOptions,
+  reading: RangeReading,
+  telemetry: Telemetry,
+): Promise<{ readonly error: unknown } | undefined> {
   const client = createKafkaClient(options, telemetry, SESSION_RETRY);
   const groupId = `millrace-replay-${randomUUID()}`;
-  const reading = new RangeReading(options, onBatches);
-  if (reading.isComplete) return;
   const session = new ConsumerSession(
     client,
-    { ...FETCH, groupId, topics: [topic] },
+    { ...FETCH, groupId, topics: [options.topic] },
     {
       onJoined: (partitions) => {
         session.seek(reading.positions(partitions));
@@ -62,16 +84,14 @@ export async function readRanges(
       },
     },
   );
-  const running = session.run().catch((error: unknown) => {
-    if (error instanceof MillraceError) throw error;
-    const what = `Cannot read topic ${quoteValue(topic)}: ${errorMessage(error)}`;
-    throw new MillraceError('bus_unavailable', what, { cause: error });
-  });
+  const running = session.run().then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
   try {
-    await Promise.race([running, reading.ended]);
+    return await Promise.race([running, reading.ended.then(() => undefined)]);
   } finally {
     await session.close(CLOSE_DEADLINE_MS);
-    await reading.settled();
   }
 }
 

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { type Command, Option } from 'commander';
 import { MillraceError } from '../errors.ts';
+import { armFailpoints } from '../failpoints.ts';
 import type { ReplayTally } from '../replay/run.ts';
 import { withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
@@ -34,6 +35,7 @@ async function replayCommand(command: Command): Promise<void> {
     );
   }
   const config = loadCommandConfig(command);
+  armFailpoints(config.failpoints, { isProduction: process.env['NODE_ENV'] === 'production' });
   const telemetry = createCommandTelemetry(config);
   const view = await viewTopic(config, options, telemetry);
   await withStore(config, telemetry, async ({ store }) => {

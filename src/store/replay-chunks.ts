@@ -3,6 +3,7 @@
  * then takes from there what is wanted: what is stored nowhere (`missing`), or everything (`replace`).
  */
 import type { DeadLetterReason } from '../event/reasons.ts';
+import { failpoint } from '../failpoints.ts';
 import type {
   ChunkBlocks,
   ChunkRange,
@@ -92,6 +93,7 @@ async function storeMissing(store: Store, sql: ChunkSql): Promise<WrittenCounts>
       params,
     );
     await copySettledRows(store, `INSERT INTO logs (${LOGS}) SELECT ${LOGS} ${rows}`, params);
+    await failpoint('replay_stored');
   }
   if (letterCount > 0) {
     await copySettledRows(

@@ -23,7 +23,7 @@ export interface Fence {
 }
 
 /** How long a program that died in here keeps the others from going on. */
-const EXPIRY_MS = 30_000;
+const EXPIRY_MS = 20_000;
 /** How long inserts that run may take to end. */
 const WRITES_MS = 120_000;
 

@@ -4,6 +4,7 @@
  * whoever finds a decided replacement unfinished does all of them.
  */
 import { MillraceError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 import type { LaneRange } from '../replay/ports.ts';
 import type { Store } from './clickhouse-client.ts';
 import { type Fence, withFence } from './replay-fence.ts';
@@ -32,8 +33,11 @@ export async function decideReplacement(store: Store, ranges: readonly LaneRange
 /** Carries out what was decided, while no lane can be written. */
 export async function finishReplacement(store: Store, ranges: readonly LaneRange[]): Promise<void> {
   await withFence(store, async (fence) => {
-    for (const id of await affectedPartitions(store, ranges))
+    await failpoint('replay_decided');
+    for (const id of await affectedPartitions(store, ranges)) {
       await swapPartition(store, { id, ranges, fence });
+      await failpoint('replay_swapped');
+    }
     await moveLetters(store);
     await fence.repairTouched();
   });
