@@ -30,20 +30,23 @@ const BLOCK_TARGETS: Readonly<Record<BlockTable, Target>> = {
 const LEDGER_TARGET: Target = {
   table: 'ledger',
   columns: [
-    ...['source UInt8', 'partition UInt16', 'epoch UInt64', 'from_offset UInt64', 'to_offset UInt64'],
-    ...['received UInt64', 'stored UInt64', 'already_present UInt64', 'lost_upstream UInt64'],
-    ...['filtered Map(LowCardinality(String), UInt64)', 'dead_lettered Map(LowCardinality(String), UInt64)'],
-  ].map(toColumn),
+    { name: 'source', type: 'UInt8' },
+    { name: 'partition', type: 'UInt16' },
+    { name: 'epoch', type: 'UInt64' },
+    { name: 'from_offset', type: 'UInt64' },
+    { name: 'to_offset', type: 'UInt64' },
+    { name: 'received', type: 'UInt64' },
+    { name: 'stored', type: 'UInt64' },
+    { name: 'already_present', type: 'UInt64' },
+    { name: 'lost_upstream', type: 'UInt64' },
+    { name: 'filtered', type: 'Map(LowCardinality(String), UInt64)' },
+    { name: 'dead_lettered', type: 'Map(LowCardinality(String), UInt64)' },
+  ],
   format: 'JSONEachRow',
 };
 
 /** The next round makes up for a ledger row that did not come through. */
 const LEDGER_TIMEOUT_MS = 10_000;
-
-function toColumn(definition: string): Column {
-  const space = definition.indexOf(' ');
-  return { name: definition.slice(0, space), type: definition.slice(space + 1) };
-}
 
 /**
  * The columns that blocks carry, named: a block may leave any of them out, and then its rows have the default of the

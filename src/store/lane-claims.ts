@@ -27,7 +27,9 @@ interface StandingToken extends LaneToken {
 }
 
 const MAX_ATTEMPTS = 12;
-const MAX_PAUSE_MS = 40;
+/** Longest random pause between attempts, as a multiple of how long the last one took and of their number. */
+const PAUSE_PER_ATTEMPT = 2;
+const MAX_PAUSE_MS = 5000;
 /** Tokens are milliseconds times this, plus a random number below it: below 2^53 until the year 2248. */
 const EPOCHS_PER_MS = 1024;
 const FIRST_POLL_MS = 5;
@@ -180,8 +182,11 @@ export async function claimTokens(
         `Others claimed the same ${open.length} lanes again and again.`,
       );
     }
-    if (attempt > 1) await sleep(randomInt(MAX_PAUSE_MS * attempt));
+    const startedAt = performance.now();
     await attemptClaims(store, owner, { requests: open, settled });
+    // Long enough that of several one gets through alone, however slow the store is now.
+    const longestMs = Math.ceil((performance.now() - startedAt) * PAUSE_PER_ATTEMPT * attempt);
+    if (settled.size < requests.length) await sleep(randomInt(Math.min(MAX_PAUSE_MS, longestMs)));
   }
   return requests.map((request) => settled.get(laneCode(request)));
 }

@@ -121,15 +121,13 @@ const DAMAGE = {
 };
 
 describe('taking a lane over makes its rollups right that have', () => {
-  for (const [name, statements] of Object.entries(DAMAGE)) {
-    test(name, async () => {
-      for (const statement of statements)
-        await clickhouse.store.command(statement, {}, { settings: { mutations_sync: 1 } });
-      expect(await content(LANE)).not.toEqual(await recomputed(LANE));
-      await take(createOwnerName(), LANE);
-      await expectRepaired();
-    });
-  }
+  test.each(Object.entries(DAMAGE))('%s', async (_name, statements) => {
+    for (const statement of statements)
+      await clickhouse.store.command(statement, {}, { settings: { mutations_sync: 1 } });
+    expect(await content(LANE)).not.toEqual(await recomputed(LANE));
+    await take(createOwnerName(), LANE);
+    await expectRepaired();
+  });
 });
 
 test('rollups that are right are left alone', async () => {

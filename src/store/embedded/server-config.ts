@@ -38,6 +38,10 @@ const SMALL_SERVER_SETTINGS = {
   background_pool_size: 2,
   background_common_pool_size: 2,
   background_schedule_pool_size: 2,
+  // How soon a table with nothing to do looks again for merges and mutations: its first pause, which then grows, and
+  // the random part. A deletion from a rollup waits for that (by default up to a second, measured: so 30 to 70 ms).
+  background_processing_pool_thread_sleep_seconds_if_nothing_to_do: 0.01,
+  background_processing_pool_task_sleep_seconds_when_no_work_random_part: 0.01,
   max_thread_pool_size: 256,
   max_thread_pool_free_size: 8,
   max_io_thread_pool_size: 16,
