@@ -5,7 +5,7 @@ import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { createTopic, produce } from '../support/kafka.ts';
 import { startPipeline } from '../support/pipeline.ts';
 import { createKindTopics, type KindTopics, produceEvents } from '../support/produce-events.ts';
-import { planReplay, replayTopic } from '../support/replay.ts';
+import { replayTopic } from '../support/replay.ts';
 import { expectBalancedLedger, expectChecksum, expectRollups } from '../support/stored.ts';
 
 const COUNT = 12_000;
@@ -130,21 +130,89 @@ describe('replay --mode replace', () => {
     const { store } = clickhouse;
     const topic = topicOf('logs');
     const stretch = `${ofTopic(topic)} AND partition = 0 AND offset >= 50 AND offset < 800`;
-    const [before, outside] = [await contentOf(stretch), await contentOf(`NOT (${stretch})`)];
+    await change('logs', `UPDATE stored_at = stored_at - 86400 WHERE ${stretch}`);
+    const kept = `${stretch} AND offset % 7 != 0`;
+    const [before, outside] = [await contentOf(kept), await contentOf(`NOT (${stretch})`)];
     await change(
       'logs',
       `UPDATE message = 'corrupted', host = 'corrupted' WHERE ${stretch} AND offset % 2 = 0`,
     );
-    await change('logs', `DELETE WHERE ${stretch} AND offset % 7 = 0 AND offset % 2 = 1`);
-    expect(await contentOf(stretch)).not.toEqual(before);
+    await change('logs', `DELETE WHERE ${stretch} AND offset % 7 = 0`);
+    await moveToAnotherDay(`${stretch} AND offset IN (57, 58)`);
+    expect(await contentOf(kept)).not.toEqual(before);
 
-    const [from, to] = [50, 800].map((offset) => ({ kind: 'offset', offset }) as const);
-    const tally = await replayTopic(store, { topic, mode: 'replace', from: from!, to: to!, partitions: [0] });
+    const tally = await replayTopic(store, {
+      topic,
+      mode: 'replace',
+      from: { kind: 'offset', offset: 50 },
+      to: { kind: 'offset', offset: 800 },
+      partitions: [0],
+    });
     expect(tally).toMatchObject({ readCount: 750, rowCount: 750, letterCount: 0, keptCount: 0 });
-    expect(await contentOf(`${stretch} AND NOT (offset % 7 = 0 AND offset % 2 = 1)`)).toMatchObject([
-      { rows: 750 - 53 },
-    ]);
+    // Arrival included: retention counts from it.
+    expect(await contentOf(kept)).toEqual(before);
     expect(await contentOf(`NOT (${stretch})`)).toEqual(outside);
+    expect(await count(`logs WHERE ${OTHER_DAY}`)).toBe(0);
+    await expectAsProduced();
+  });
+
+  test('moves letters whose records parse now, and rows whose records do not', async () => {
+    const { store } = clickhouse;
+    const lane = ofTopic(badTopic);
+    const letters = `SELECT offset, reason, payload, stored_at FROM dead_letters WHERE ${lane} ORDER BY offset`;
+    const before = await store.query<{ offset: number }>(letters);
+    // As if 3 had been a letter and 0 a row, and 2 had been refused for another reason.
+    await store.command(
+      `INSERT INTO dead_letters (source, partition, offset, record_time, reason)
+       SELECT source, partition, offset, ingested_at, 'nested_too_deep' FROM logs WHERE ${lane} AND offset = 3`,
+    );
+    await store.command(
+      `INSERT INTO logs (timestamp, ingested_at, source, partition, offset, retention_days)
+       SELECT record_time, record_time, source, partition, offset, 30 FROM dead_letters WHERE ${lane} AND offset = 0`,
+    );
+    await change('logs', `DELETE WHERE ${lane} AND offset = 3`);
+    await change('dead_letters', `DELETE WHERE ${lane} AND offset = 0`);
+    await change('dead_letters', `UPDATE reason = 'nested_too_deep' WHERE ${lane} AND offset = 2`);
+
+    const tally = await replayTopic(store, { topic: badTopic, mode: 'replace' });
+    expect(tally).toMatchObject({ readCount: 6, filteredCount: 1, rowCount: 2, letterCount: 2 });
+    const after = await store.query<{ offset: number }>(letters);
+    expect(after).toMatchObject(before.map(({ offset }) => ({ offset, reason: 'malformed_json' })));
+    // The letter that nothing was wrong with is the same one.
+    expect(after.find(({ offset }) => offset === 1)).toEqual(before.find(({ offset }) => offset === 1));
+    await expectAsProduced();
+  });
+
+  test('keeps rows whose records Kafka no longer has, and letters that parsing cannot judge', async () => {
+    const { store } = clickhouse;
+    const lane = ofTopic(badTopic);
+    const another = `SELECT * REPLACE (ingested_at - 1000 AS ingested_at) FROM logs WHERE ${lane} AND offset = 4`;
+    await store.command(`INSERT INTO logs ${another}`);
+    await change('dead_letters', `UPDATE reason = 'poison_record' WHERE ${lane} AND offset = 1`);
+    const before = await store.query(`SELECT * FROM dead_letters WHERE ${lane} ORDER BY offset`);
+    const tally = await replayTopic(store, { topic: badTopic, mode: 'replace' });
+    expect(tally).toMatchObject({ readCount: 5, rowCount: 2, letterCount: 0, keptCount: 1, heldCount: 1 });
+    expect(await store.query(`SELECT * FROM dead_letters WHERE ${lane} ORDER BY offset`)).toEqual(before);
+    expect(await count(`logs WHERE ${lane} AND offset = 4`)).toBe(2);
+    await expectRollups(store, '1m');
+    const first = `SELECT min(ingested_at) FROM logs WHERE ${lane} AND offset = 4`;
+    await change('logs', `DELETE WHERE ${lane} AND offset = 4 AND ingested_at = (${first})`);
+    await change('dead_letters', `UPDATE reason = 'malformed_json' WHERE ${lane} AND offset = 1`);
+    await replayTopic(store, { topic: badTopic, mode: 'replace' });
     await expectAsProduced();
   });
 });
+
+const OTHER_DAY = "timestamp < '2020-01-01'";
+
+/** Through the views, as a wrong reading of the time would have done it. */
+async function moveToAnotherDay(where: string): Promise<void> {
+  const { store } = clickhouse;
+  const columns =
+    'source, partition, offset, ingested_at, retention_days, service, host, level, message, stored_at';
+  await store.command(
+    `INSERT INTO logs (timestamp, ${columns}) SELECT timestamp - INTERVAL 10 YEAR, ${columns} FROM logs WHERE ${where}`,
+  );
+  await change('logs', `DELETE WHERE ${where} AND NOT (${OTHER_DAY})`);
+  expect(await count(`logs WHERE ${OTHER_DAY}`)).toBe(2);
+}
