@@ -1,9 +1,28 @@
 /**
  * The store for commands that work on a data directory or an external ClickHouse and then end.
  */
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
 import type { Config } from '../config.ts';
+import { MillraceError, quoteValue } from '../errors.ts';
 import { type OpenedStore, type OpenStoreOptions, openRunning } from '../store/open-store.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { loadCommandConfig } from './setting-flags.ts';
+
+/** Until retention can be set: days that a row is kept, from its arrival on. */
+export const DEFAULT_RETENTION_DAYS = 30;
+
+/** Settings of a command on a store. A mistyped directory must not become a new database that nobody reads. */
+export function loadStoreConfig(command: Command): Config {
+  const config = loadCommandConfig(command);
+  if (config.clickhouseUrl === undefined && !existsSync(config.dataDir)) {
+    throw new MillraceError(
+      'usage',
+      `There is no data directory ${quoteValue(config.dataDir)}; \`millrace up\` and \`millrace migrate\` make it.`,
+    );
+  }
+  return config;
+}
 
 export function storeOptions(config: Config, telemetry: Telemetry): OpenStoreOptions {
   return {

@@ -5,17 +5,17 @@ import { setMaxListeners } from 'node:events';
 import { readRanges } from '../bus/range-reader.ts';
 import type { Config } from '../config.ts';
 import { createParsePool } from '../pipeline/parse-pool.ts';
-import { BATCH_SHARE } from '../pipeline/pipeline.ts';
+import { decompressedLimit } from '../pipeline/pipeline.ts';
 import type { TopicView } from '../replay/ports.ts';
 import { type ReplayTally, replay } from '../replay/run.ts';
 import type { Store } from '../store/clickhouse-client.ts';
 import { type ReplayStage, withReplayStore } from '../store/replay-store.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { DEFAULT_RETENTION_DAYS } from './command-store.ts';
 import { kafkaConnection } from './kafka-connection.ts';
 import { writeNote } from './output.ts';
 import { startProgress } from './progress.ts';
 import { offsetCountOf, type ReplayPlan } from './replay-report.ts';
-import { DEFAULT_RETENTION_DAYS } from './retention-default.ts';
 import { listenForStop } from './stop-signal.ts';
 
 export interface ReplayContext {
@@ -48,7 +48,7 @@ export async function runReplay(
   const connection = kafkaConnection(config, 'millrace-replay');
   const pool = createParsePool(1, {
     maxRecordBytes: config.maxRecordBytes,
-    maxBatchBytes: Math.floor(config.memoryBudgetBytes * BATCH_SHARE),
+    maxBatchBytes: decompressedLimit(config.memoryBudgetBytes),
     defaultRetentionDays: DEFAULT_RETENTION_DAYS,
   });
   const stop = listenForStop();

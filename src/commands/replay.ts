@@ -7,13 +7,13 @@ import { type Command, Option } from 'commander';
 import { MillraceError } from '../errors.ts';
 import { armFailpoints } from '../failpoints.ts';
 import type { ReplayTally } from '../replay/run.ts';
-import { withStore } from './command-store.ts';
+import { loadStoreConfig, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { EXIT_FAILED, writeLine, writeNote, writeResult } from './output.ts';
 import { type ReplayOptions, readReplayOptions, replayFlags } from './replay-options.ts';
 import { makePlan, viewTopic } from './replay-plan.ts';
 import { planJson, planText, type ReplayPlan, tallyJson, tallyText } from './replay-report.ts';
-import { addSettingAlias, addSettingFlags, loadCommandConfig } from './setting-flags.ts';
+import { addSettingAlias, addSettingFlags } from './setting-flags.ts';
 
 export function registerReplay(program: Command): void {
   const command = program
@@ -34,7 +34,7 @@ async function replayCommand(command: Command): Promise<void> {
       'There are no rules in this version, so --mode detect has nothing to evaluate. Nothing was read or changed.',
     );
   }
-  const config = loadCommandConfig(command);
+  const config = loadStoreConfig(command);
   armFailpoints(config.failpoints, { isProduction: process.env['NODE_ENV'] === 'production' });
   const telemetry = createCommandTelemetry(config);
   const view = await viewTopic(config, options, telemetry);

@@ -22,10 +22,9 @@ import { createOwnerName } from '../store/lane-claims.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
 import { registerSource } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
-import { storeOptions } from './command-store.ts';
+import { DEFAULT_RETENTION_DAYS, storeOptions } from './command-store.ts';
 import { kafkaConnection } from './kafka-connection.ts';
 import { apiKeysDir } from './local-token.ts';
-import { DEFAULT_RETENTION_DAYS } from './retention-default.ts';
 
 /** `up` has the whole API, ingestion over HTTP included; `process` only probes and metrics. */
 export type ServiceKind = 'up' | 'process';

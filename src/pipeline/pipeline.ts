@@ -40,10 +40,15 @@ export interface PipelinePorts {
 const ARENA_SHARE = 0.25;
 const BLOCK_SHARE = 0.25;
 /** What one compressed batch may hold, so that decompressing it stays within the budget. */
-export const BATCH_SHARE = 0.5;
+const BATCH_SHARE = 0.5;
 const MAX_LOG_INSERTS = 2;
 const DRAIN_POLL_MS = 10;
 const WORKER_START_MS = 60_000;
+
+/** What one compressed batch may hold within the budget. */
+export function decompressedLimit(memoryBudgetBytes: number): number {
+  return Math.floor(memoryBudgetBytes * BATCH_SHARE);
+}
 
 /** Modes: `new` → `running` → `draining` (sources closed, in-flight work is stored and committed) → `stopped`. */
 export class Pipeline {
@@ -66,7 +71,7 @@ export class Pipeline {
     this.arena = new Arena(options.memoryBudgetBytes * ARENA_SHARE);
     this.pool = createParsePool(options.workerCount, {
       maxRecordBytes: options.maxRecordBytes,
-      maxBatchBytes: Math.floor(options.memoryBudgetBytes * BATCH_SHARE),
+      maxBatchBytes: decompressedLimit(options.memoryBudgetBytes),
       defaultRetentionDays: options.defaultRetentionDays,
     });
     this.#writers = this.#createWriters(options);

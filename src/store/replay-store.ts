@@ -1,5 +1,5 @@
 /**
- * The store's side of a replay, from beginning to end: one at a time on a database, and what an earlier one left
+ * The store's side of a replay, from beginning to end: one at a time on a database, beside no other that writes settled rows, and what an earlier one left
  * unfinished comes first.
  */
 import type { ChunkStore, LaneRange, ReplayMode } from '../replay/ports.ts';
@@ -9,8 +9,7 @@ import { createChunkStore } from './replay-chunks.ts';
 import { withFence } from './replay-fence.ts';
 import { decideReplacement, finishReplacement } from './replay-swap.ts';
 import { createReplayTables, dropReplayTables, isFilled, readLeftover } from './replay-tables.ts';
-
-export const REPLAY_MUTEX = 'replay';
+import { SETTLED_MUTEX } from './settled-rows.ts';
 
 export interface ReplayScope {
   readonly mode: ReplayMode;
@@ -30,7 +29,7 @@ export async function withReplayStore<T>(
   scope: ReplayScope,
   work: (chunks: ChunkStore) => Promise<T>,
 ): Promise<T> {
-  return await withMutex(store, { name: REPLAY_MUTEX }, async () => {
+  return await withMutex(store, { name: SETTLED_MUTEX }, async () => {
     await finishEarlier(store, scope);
     await createReplayTables(store);
     const result = await work(createChunkStore(store, scope.mode));

@@ -1,11 +1,14 @@
 /**
  * Rows below the end of a lane's ledger: the running program is done with them and nobody claims their lane to write
- * them, so these inserts ask for no token. Whoever uses this keeps others like it out by a mutex.
+ * them, so these inserts ask for no token. Whoever uses this holds SETTLED_MUTEX, which keeps others like it out.
  */
 import { DEAD_LETTER_COLUMNS, LOG_COLUMNS } from '../event/columns.ts';
 import type { Block } from '../pipeline/parse-protocol.ts';
 import type { BlockTable } from '../pipeline/ports.ts';
 import type { Store } from './clickhouse-client.ts';
+
+/** `replay` and `dlq redrive`: two of them at once could lose or double a record. */
+export const SETTLED_MUTEX = 'redrive';
 
 /** Names of the columns that blocks carry, for a statement. */
 export const BLOCK_COLUMNS: Readonly<Record<BlockTable, string>> = {

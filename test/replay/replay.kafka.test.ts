@@ -27,8 +27,7 @@ beforeAll(async () => {
   );
   const pipeline = await startPipeline({ clickhouse, topics: [...topics.values(), badTopic] });
   await pipeline.untilReceived(COUNT + 6);
-  expect(await pipeline.stop()).toBe(true);
-  await expectAsProduced();
+  await pipeline.stop();
 });
 afterAll(async () => {
   await clickhouse.stop();

@@ -1,6 +1,5 @@
 /** `millrace replay` in this process, on the shared broker and a ClickHouse of the test. */
 import { makePlan, viewTopic } from '../../src/commands/replay-plan.ts';
-import type { ReplayPlan } from '../../src/commands/replay-report.ts';
 import { runReplay } from '../../src/commands/replay-run.ts';
 import { loadConfig } from '../../src/config.ts';
 import type { ReplayRequest } from '../../src/replay/plan.ts';
@@ -21,10 +20,6 @@ async function planned(store: Store, { topic, mode, ...rest }: ReplayOfTest) {
   const request = { topic, mode, from: { kind: 'offset', offset: 0 }, ...rest } as const;
   const view = await viewTopic(configOf(), request, new RecordingTelemetry());
   return { ...(await makePlan(store, view, request)), view };
-}
-
-export async function planReplay(store: Store, request: ReplayOfTest): Promise<ReplayPlan> {
-  return (await planned(store, request)).plan;
 }
 
 /** From offset 0 on unless told otherwise. */
