@@ -65,6 +65,8 @@ export async function runReplay(
   }));
   try {
     return await withReplayStore(store, { mode, ranges: lanes, onStage }, async (chunks) => {
+      // Better than taking the first records for what kills workers that cannot even start.
+      await pool.frame({ kind: 'frame', bodies: [] });
       const tally = await replay(
         {
           read: (wanted, onBatches) =>

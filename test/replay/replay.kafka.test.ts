@@ -112,15 +112,15 @@ describe('replay --mode missing', () => {
       rowCount: 0,
       letterCount: 0,
     });
+    const letters = `SELECT offset, record_time, reason, detail FROM dead_letters WHERE ${ofTopic(badTopic)} ORDER BY offset`;
+    const before = await store.query(letters);
+    expect(before).toHaveLength(BAD.length);
     await change('dead_letters', `DELETE WHERE ${ofTopic(badTopic)} AND offset IN (0, 2)`);
     expect(await replayTopic(store, { topic: badTopic, mode: 'missing' })).toMatchObject({
       rowCount: 0,
       letterCount: 2,
     });
-    const letters = await store.query(
-      `SELECT offset, payload FROM dead_letters WHERE ${ofTopic(badTopic)} ORDER BY offset`,
-    );
-    expect(letters).toEqual(BAD.map((payload, offset) => ({ offset, payload })));
+    expect(await store.query(letters)).toEqual(before);
   });
 });
 

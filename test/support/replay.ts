@@ -1,4 +1,7 @@
 /** `millrace replay` in this process, on the shared broker and a ClickHouse of the test. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { makePlan, viewTopic } from '../../src/commands/replay-plan.ts';
 import { runReplay } from '../../src/commands/replay-run.ts';
 import { loadConfig } from '../../src/config.ts';
@@ -11,8 +14,12 @@ import { kafkaBrokers } from './kafka.ts';
 
 export type ReplayOfTest = Partial<ReplayRequest> & { readonly topic: string; readonly mode: ReplayMode };
 
+/** Nothing but keys of the program would go there. */
+const dataDir = mkdtempSync(join(tmpdir(), 'millrace-replay-'));
+process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }));
+
 function configOf() {
-  const env = { MILLRACE_KAFKA_BROKERS: kafkaBrokers().join(',') };
+  const env = { MILLRACE_DATA_DIR: dataDir, MILLRACE_KAFKA_BROKERS: kafkaBrokers().join(',') };
   return loadConfig({ flags: {}, env }).config;
 }
 
