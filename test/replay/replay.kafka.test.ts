@@ -1,5 +1,5 @@
 /** Stretches of real topics processed again: what comes back, what is replaced, and what must not change. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ProductionAccount } from '../../src/commands/produce-loop.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { createTopic, produce } from '../support/kafka.ts';
@@ -7,6 +7,8 @@ import { startPipeline } from '../support/pipeline.ts';
 import { createKindTopics, type KindTopics, produceEvents } from '../support/produce-events.ts';
 import { replayTopic } from '../support/replay.ts';
 import { expectBalancedLedger, expectChecksum, expectRollups } from '../support/stored.ts';
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const COUNT = 12_000;
 const BAD = ['{"message":', '{"a":', '{'];
