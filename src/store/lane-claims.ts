@@ -245,3 +245,34 @@ export async function fenceAllLanes(store: Store, timeoutMs: number): Promise<vo
   await revoke(store, [...(await readStanding(store)).values()].flat());
   await waitUntilEnded(store, '1', timeoutMs);
 }
+
+/**
+ * Tokens for statements of whoever has fenced all lanes; a claim that comes after the mutex has expired revokes them.
+ * Hand them to `releaseFenced` before the mutex is given back.
+ */
+export async function takeFenced(
+  store: Store,
+  owner: string,
+  lanes: readonly LaneKey[],
+): Promise<LaneToken[]> {
+  const epoch = drawEpoch();
+  const tokens = lanes.map(({ source, partition }) => ({ source, partition, epoch }));
+  await store.insertJson(
+    'lane_claims',
+    tokens.map((token) => ({ ...token, owner, held_epoch: 0 })),
+  );
+  return tokens;
+}
+
+export async function releaseFenced(store: Store, tokens: readonly LaneToken[]): Promise<void> {
+  await revoke(store, tokens);
+}
+
+/** Throws `lane_closed` when a lane was claimed after `fenceAllLanes`. */
+export async function checkFenced(store: Store): Promise<void> {
+  if ((await readStanding(store)).size === 0) return;
+  throw new MillraceError(
+    'lane_closed',
+    'The replacement stood still for too long: a lane was taken meanwhile.',
+  );
+}
