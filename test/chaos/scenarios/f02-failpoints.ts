@@ -32,7 +32,6 @@ const DEATHS_OF: Readonly<Record<Sabotage, readonly (readonly string[])[]>> = {
   skip_ledger: [['insert_after']],
   // Needs two programs: F15.
   skip_guard: [],
-  skip_ledger: [],
 };
 
 export const everyFailpoint: Scenario = {
