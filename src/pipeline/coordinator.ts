@@ -102,7 +102,7 @@ export class Coordinator {
       if (slowest === undefined || lane.lastProgressMs < slowest.lastProgressMs) slowest = lane;
     }
     if (slowest === undefined) return undefined;
-    return { lane: slowest, stalledMs: this.#ports.clock.now() - slowest.lastProgressMs };
+    return { lane: slowest, stalledMs: this.#ports.clock.steady() - slowest.lastProgressMs };
   }
 
   openLane(spec: LaneSpec): Lane {
@@ -141,7 +141,7 @@ export class Coordinator {
 
   submit(lane: Lane, work: NewChunk): void {
     const chunk = createChunk(work);
-    if (lane.chunks.length === 0) lane.lastProgressMs = this.#ports.clock.now();
+    if (lane.chunks.length === 0) lane.lastProgressMs = this.#ports.clock.steady();
     if (lane.isClosed) return this.#release(chunk);
     lane.push(chunk);
     this.#enqueue(lane, [chunk], 'back');
@@ -280,7 +280,7 @@ export class Coordinator {
   #stored(lane: Lane, chunk: Chunk): void {
     chunk.state = 'stored';
     for (const done of lane.takeStored()) {
-      lane.lastProgressMs = this.#ports.clock.now();
+      lane.lastProgressMs = this.#ports.clock.steady();
       this.#recovery.clear(lane);
       this.#release(done);
       if (done.outcome === undefined) continue;
