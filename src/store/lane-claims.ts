@@ -255,7 +255,8 @@ export async function takeFenced(
   owner: string,
   lanes: readonly LaneKey[],
 ): Promise<LaneToken[]> {
-  const epoch = drawEpoch();
+  if (lanes.length === 0) return [];
+  const epoch = await drawEpoch(store, lanes);
   const tokens = lanes.map(({ source, partition }) => ({ source, partition, epoch }));
   await store.insertJson(
     'lane_claims',
