@@ -55,18 +55,29 @@ interface RequestQueue {
   scheduleCheckPendingRequests: (this: RequestQueue) => void;
 }
 
+interface Connection {
+  chunks: Buffer[];
+  bytesBuffered: number;
+  bytesNeeded: number;
+  isConnected(): boolean;
+  connect: (this: Connection) => Promise<unknown>;
+}
+
 interface ClassOf<T> {
   readonly prototype: T;
 }
 
 /** The classes of kafkajs that are changed. */
 export interface KafkajsInternals {
+  readonly Connection: ClassOf<Connection>;
   readonly RequestQueue: ClassOf<RequestQueue>;
   readonly ConsumerGroup: ClassOf<ConsumerGroup>;
   readonly Runner: ClassOf<Runner>;
 }
 
-export function repairKafkajs({ RequestQueue, ConsumerGroup, Runner }: KafkajsInternals): void {
+export function repairKafkajs(internals: KafkajsInternals): void {
+  const { Connection, RequestQueue, ConsumerGroup, Runner } = internals;
+  forgetHalfResponses(Connection.prototype);
   stopIdleTimer(RequestQueue.prototype);
   dropStaleBatches(ConsumerGroup.prototype, Runner.prototype);
   rememberLostOffsets(ConsumerGroup.prototype);
@@ -80,6 +91,25 @@ function stopIdleTimer(queue: RequestQueue): void {
   const { scheduleCheckPendingRequests } = queue;
   queue.scheduleCheckPendingRequests = function scheduleWhenPending(this: RequestQueue): void {
     if (this.pending.length > 0) scheduleCheckPendingRequests.call(this);
+  };
+}
+
+/** Length of the size that each response begins with. */
+const SIZE_BYTES = 4;
+
+/**
+ * A connection is used again after its socket was cut. What had come of a response by then would be taken for the
+ * begin of what the next socket receives: all later responses would be misread, for ever.
+ */
+function forgetHalfResponses(connection: Connection): void {
+  const { connect } = connection;
+  connection.connect = async function connectAfresh(this: Connection): Promise<unknown> {
+    if (!this.isConnected()) {
+      this.chunks = [];
+      this.bytesBuffered = 0;
+      this.bytesNeeded = SIZE_BYTES;
+    }
+    return await connect.call(this);
   };
 }
 
@@ -182,14 +212,17 @@ function fitFetchesToLink(group: ConsumerGroup): void {
     const limits = configured.get(this) ?? { maxBytes, maxBytesPerPartition };
     configured.set(this, limits);
     const beganMs = performance.now();
-    const batches = await fetch.call(this, nodeId);
-    const elapsedMs = performance.now() - beganMs;
-    const factor = elapsedMs > LONG_FETCH_MS ? 0.25 : elapsedMs < SHORT_FETCH_MS ? 2 : 1;
-    const fit = (bytes: number, limit: number): number =>
-      Math.min(limit, Math.max(MIN_FETCH_BYTES, bytes * factor));
-    this.maxBytes = fit(maxBytes, limits.maxBytes);
-    this.maxBytesPerPartition = fit(maxBytesPerPartition, limits.maxBytesPerPartition);
-    return batches;
+    try {
+      return await fetch.call(this, nodeId);
+    } finally {
+      const elapsedMs = performance.now() - beganMs;
+      const isShort = elapsedMs < SHORT_FETCH_MS;
+      const factor = elapsedMs > LONG_FETCH_MS ? SHORT_FETCH_MS / elapsedMs : isShort ? 2 : 1;
+      const fit = (bytes: number, limit: number): number =>
+        Math.min(limit, Math.max(MIN_FETCH_BYTES, Math.floor(bytes * factor)));
+      this.maxBytes = fit(maxBytes, limits.maxBytes);
+      this.maxBytesPerPartition = fit(maxBytesPerPartition, limits.maxBytesPerPartition);
+    }
   };
 }
 

@@ -38,6 +38,7 @@ function loadReplaced(): typeof Kafkajs {
   wrapModule('kafkajs/src/protocol/recordBatch/v0/index.js', passEncodedBatch);
   const kafkajs = require('kafkajs') as typeof Kafkajs;
   repairKafkajs({
+    Connection: require('kafkajs/src/network/connection') as KafkajsInternals['Connection'],
     RequestQueue: require('kafkajs/src/network/requestQueue') as KafkajsInternals['RequestQueue'],
     ConsumerGroup: require('kafkajs/src/consumer/consumerGroup') as KafkajsInternals['ConsumerGroup'],
     Runner: require('kafkajs/src/consumer/runner') as KafkajsInternals['Runner'],

@@ -139,12 +139,12 @@ export class DirectSource {
 
   async #take(length: number): Promise<Stretch | undefined> {
     const { arena, clock } = this.#ports;
-    const endMs = clock.now() + MEMORY_WAIT_MS;
+    const endMs = clock.steady() + MEMORY_WAIT_MS;
     for (;;) {
       if (this.#isClosed) return undefined;
       const stretch = arena.tryTake(length);
       if (stretch !== undefined) return stretch;
-      const remainingMs = endMs - clock.now();
+      const remainingMs = endMs - clock.steady();
       if (remainingMs <= 0) return undefined;
       await arena.released(remainingMs);
     }

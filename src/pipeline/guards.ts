@@ -117,6 +117,7 @@ export class Watchdog {
   }
 
   start(): void {
+    this.check();
     this.#timer = setInterval(() => this.check(), WATCH_INTERVAL_MS);
   }
 

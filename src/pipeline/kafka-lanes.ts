@@ -64,7 +64,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
 
   /** How long the last assignment has waited for ClickHouse; 0 when it does not. */
   get assigningMs(): number {
-    return this.#assigningSinceMs === undefined ? 0 : this.#ports.clock.now() - this.#assigningSinceMs;
+    return this.#assigningSinceMs === undefined ? 0 : this.#ports.clock.steady() - this.#assigningSinceMs;
   }
 
   drain(): void {
@@ -78,7 +78,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
   async onAssigned(epoch: number, partitions: readonly AssignedPartition[]): Promise<void> {
     this.closeAll();
     this.#epoch = epoch;
-    this.#assigningSinceMs = this.#ports.clock.now();
+    this.#assigningSinceMs = this.#ports.clock.steady();
     for (let attempt = 0; epoch === this.#epoch && !this.#isDraining; attempt++) {
       try {
         await this.#claim(epoch, partitions);

@@ -54,7 +54,7 @@ export class LaneRecovery {
     if (!this.#dueMs.has(lane)) {
       const backoffMs = mayHurry ? 0 : backoff(lane.doubtCount);
       lane.doubtCount++;
-      this.#dueMs.set(lane, this.#ports.clock.now() + backoffMs);
+      this.#dueMs.set(lane, this.#ports.clock.steady() + backoffMs);
     }
     if (error.isRetryable && error.code !== 'lane_closed') {
       this.#failing.add(lane);
@@ -83,7 +83,7 @@ export class LaneRecovery {
   }
 
   async #claimDue(): Promise<void> {
-    const nowMs = this.#ports.clock.now();
+    const nowMs = this.#ports.clock.steady();
     const lanes: Lane[] = [];
     for (const [lane, dueMs] of this.#dueMs) {
       if (dueMs <= nowMs && this.#handlers.isAtRest(lane)) lanes.push(lane);
@@ -126,7 +126,7 @@ export class LaneRecovery {
 
   #claimFailed(lanes: readonly Lane[], error: unknown): void {
     const { clock, telemetry, health } = this.#ports;
-    const dueMs = clock.now() + backoff(this.#claimFailureCount++);
+    const dueMs = clock.steady() + backoff(this.#claimFailureCount++);
     telemetry.emit('claim_failed', { laneCount: lanes.length, error: errorMessage(error) });
     for (const lane of lanes) {
       if (lane.isClosed) continue;

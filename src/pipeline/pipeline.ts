@@ -144,11 +144,11 @@ export class Pipeline {
   async drain(deadlineMs: number, isIdle: () => boolean = () => true): Promise<boolean> {
     this.health.set('stopping', 'The program is stopping.');
     this.kafkaLanes.drain();
-    const endMs = this.#ports.clock.now() + deadlineMs;
+    const endMs = this.#ports.clock.steady() + deadlineMs;
     const isDone = (): boolean => this.coordinator.inFlightCount === 0 && isIdle();
-    while (!isDone() && this.#ports.clock.now() < endMs) await delay(DRAIN_POLL_MS);
+    while (!isDone() && this.#ports.clock.steady() < endMs) await delay(DRAIN_POLL_MS);
     this.#committer.stop();
-    const remainingMs = Math.max(0, endMs - this.#ports.clock.now());
+    const remainingMs = Math.max(0, endMs - this.#ports.clock.steady());
     await Promise.race([this.#committer.commit(), delay(remainingMs, undefined, { ref: false })]);
     return isDone() && this.#committer.isComplete;
   }

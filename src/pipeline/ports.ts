@@ -152,6 +152,8 @@ export interface BlockStore {
 
 /** Clock and timers, handed in so that tests can drive them. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch; may jump when the time of day is set. */
   now(): number;
+  /** Milliseconds of a clock that nobody sets: for all durations. Begins anywhere. */
+  steady(): number;
 }

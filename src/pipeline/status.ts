@@ -27,7 +27,7 @@ export class Status implements StatusPort {
 
   constructor(options: StatusOptions) {
     this.#options = options;
-    this.#startedMs = options.clock.now();
+    this.#startedMs = options.clock.steady();
     this.#lastMs = this.#startedMs;
   }
 
@@ -56,7 +56,7 @@ export class Status implements StatusPort {
     const memory = process.memoryUsage();
     return {
       version,
-      uptime_seconds: Math.round((clock.now() - this.#startedMs) / 1000),
+      uptime_seconds: Math.round((clock.steady() - this.#startedMs) / 1000),
       ready: health.problems.length === 0,
       problems: health.problems,
       stored_per_second: Math.round(this.#storedPerSecond),
@@ -77,7 +77,7 @@ export class Status implements StatusPort {
   }
 
   #sampleRate(): void {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#options.clock.steady();
     const { storedCount } = this.#options.pipeline.coordinator.totals;
     const seconds = Math.max(0.001, (nowMs - this.#lastMs) / 1000);
     const rate = (storedCount - this.#lastStoredCount) / seconds;

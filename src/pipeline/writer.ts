@@ -85,7 +85,7 @@ export class Writer {
 
   append(request: WriteRequest): void {
     if (this.#isClosed) return;
-    this.#newestAtMs = this.#ports.clock.now();
+    this.#newestAtMs = this.#ports.clock.steady();
     if (this.#pending.length === 0) this.#oldestAtMs = this.#newestAtMs;
     this.#pending.push(request);
     this.#pendingRowCount += request.block.rowCount;
@@ -140,7 +140,7 @@ export class Writer {
   #isDue(): boolean {
     const { flushRows, flushBytes, flushIntervalMs } = this.#options;
     if (this.#pendingRowCount >= flushRows || this.#pendingBytes >= flushBytes) return true;
-    const nowMs = this.#ports.clock.now();
+    const nowMs = this.#ports.clock.steady();
     if (nowMs - this.#oldestAtMs >= flushIntervalMs) return true;
     // An insert costs ClickHouse tens of milliseconds however few its rows are: a lone block goes at once, a trickle
     // of them in the usual interval.
@@ -173,7 +173,7 @@ export class Writer {
   }
 
   #start(requests: readonly WriteRequest[]): void {
-    this.#lastInsertAtMs = this.#ports.clock.now();
+    this.#lastInsertAtMs = this.#ports.clock.steady();
     this.#running.add(requests);
     this.#runningBytes += bytesOf(requests);
     void this.#send(requests);

@@ -68,7 +68,7 @@ async function acquire(
   table: string,
   options: Required<Omit<MutexOptions, 'name'>>,
 ): Promise<string> {
-  const deadline = Date.now() + options.waitMs;
+  const deadline = performance.now() + options.waitMs;
   const token = randomUUID().replaceAll('-', '');
   for (;;) {
     const expiry = (await readServerMs(store)) + options.expiryMs;
@@ -76,7 +76,7 @@ async function acquire(
     if (await tryCommand(store, create, [TABLE_ALREADY_EXISTS])) return token;
     const holder = await readHolder(store, table);
     if (holder?.isExpired === true) await bury(store, table, holder.token);
-    else if (Date.now() > deadline) {
+    else if (performance.now() > deadline) {
       throw new MillraceError(
         'store_unavailable',
         `Another program has held ${table} for more than ${options.waitMs} ms.`,

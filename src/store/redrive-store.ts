@@ -82,14 +82,14 @@ export async function withRedriveTurn<T>(
 
 /** Inserts of a run that died may still be under way; no further one can begin. */
 async function untilQuiet(store: Store): Promise<void> {
-  const deadline = Date.now() + QUIET_DEADLINE_MS;
+  const deadline = performance.now() + QUIET_DEADLINE_MS;
   for (;;) {
     const [row] = await store.query<{ running: number }>(
       'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})',
       { prefix: QUERY_PREFIX },
     );
     if ((row?.running ?? 0) === 0) return;
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new MillraceError('store_unavailable', 'An earlier redrive is still storing records; try again.');
     }
     await delay(POLL_MS);

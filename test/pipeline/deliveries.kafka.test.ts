@@ -133,7 +133,7 @@ describe('deliveries', () => {
       arena,
       coordinator,
       pool,
-      clock: { now: () => Date.now() },
+      clock: { now: () => Date.now(), steady: () => performance.now() },
       refusal: () => undefined,
       openLane: () => Promise.resolve(lane),
     });

@@ -80,7 +80,7 @@ export async function startPipeline(options: TestPipelineOptions): Promise<TestP
       },
       kafka,
       telemetry,
-      clock: { now: () => Date.now() },
+      clock: { now: () => Date.now(), steady: () => performance.now() },
     },
   );
   await pipeline.start();

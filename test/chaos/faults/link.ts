@@ -27,6 +27,8 @@ export class Link {
   #targetPort = 0;
   #conditions: LinkConditions = {};
   #freeAtMs = 0;
+  /** Both ways together. */
+  crossedBytes = 0;
   /** Connections that clients made, those that were reset, and those that were left half-open. */
   readonly counts = { accepted: 0, reset: 0, halfOpen: 0 };
 
@@ -104,6 +106,7 @@ export class Link {
 
   /** Resolves when a piece of so many bytes has crossed the link. */
   async #hold(connection: Connection, bytes: number): Promise<void> {
+    this.crossedBytes += bytes;
     connection.bytesToReset -= bytes;
     if (connection.bytesToReset < 0) this.#reset(connection);
     const { bytesPerSecond, latencyMs = 0 } = this.#conditions;

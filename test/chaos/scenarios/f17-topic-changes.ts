@@ -1,7 +1,7 @@
 /** F17: Kafka deletes records before they were read; a topic is deleted and created again. */
 import { kafkaClient } from '../../support/kafka.ts';
 import { until } from '../../support/until.ts';
-import type { Chaos } from '../chaos.ts';
+import type { Chaos, ExternalClickHouse } from '../chaos.ts';
 import type { Member } from '../member.ts';
 import { readOffsets } from '../oracle/oracle.ts';
 import type { FateOf } from '../oracle/rows.ts';
@@ -16,11 +16,18 @@ export const topicChanges: Scenario = {
   title: 'retention passes the committed offset; the topic is deleted and created again',
   async run(chaos) {
     const topic = await chaos.createTopic(PARTITIONS);
-    const member = await chaos.startProgram();
+    const clickhouse = await chaos.startClickHouse();
+    const member = await chaos.startProgram({ clickhouse });
     const lost = new Set<string>();
     const generations: TopicTruth[] = [];
     for (let round = 1; round <= chaos.pick(1, 3); round++) {
-      const before = await loseRecords(chaos, { topic, member, lost, generation: generations.length });
+      const before = await loseRecords(chaos, {
+        topic,
+        clickhouse,
+        member,
+        lost,
+        generation: generations.length,
+      });
       const load = await chaos.startLoad({ rate: RATE, count: 2 * RATE });
       await load.finished();
       await chaos.settle();
@@ -32,13 +39,18 @@ export const topicChanges: Scenario = {
       await chaos.settle();
     }
     generations.push(...(await chaos.readTruths()));
-    await chaos.verify({ truths: generations, fateOf: fateOfLost(lost, generations) });
+    await chaos.verify({
+      store: clickhouse.store,
+      truths: generations,
+      fateOf: fateOfLost(lost, generations),
+    });
     chaos.expect(member.state === 'ready', `${member.name} is ${member.state} at the end`);
   },
 };
 
 interface Losing {
   readonly topic: string;
+  readonly clickhouse: ExternalClickHouse;
   readonly member: Member;
   /** `generation/partition@offset` of the records that were deleted unread. */
   readonly lost: Set<string>;
@@ -46,9 +58,10 @@ interface Losing {
 }
 
 /** While the program is away, records are deleted past what it has committed. Answers what the topic held before. */
-async function loseRecords(chaos: Chaos, { topic, member, lost, generation }: Losing): Promise<TopicTruth> {
+async function loseRecords(chaos: Chaos, losing: Losing): Promise<TopicTruth> {
+  const { topic, clickhouse, member, lost, generation } = losing;
   const load = await chaos.startLoad({ rate: RATE });
-  await chaos.firstInsert(member);
+  await chaos.firstInsert(clickhouse.store);
   const { code } = await member.stop();
   chaos.expect(code === 0, `${member.name} ended with ${code} after SIGTERM`);
   await load.sent((await load.sentCount()) + RATE);
@@ -56,8 +69,14 @@ async function loseRecords(chaos: Chaos, { topic, member, lost, generation }: Lo
   const [truth] = await chaos.readTruths();
   if (truth === undefined) throw new Error(`${topic} could not be read`);
   const { committed } = await readOffsets({ brokers: chaos.brokers, group: chaos.group, topics: [topic] });
+  const storedEnds = await readStoredEnds(clickhouse, topic);
   const partitions = truth.lanes.map(({ partition, endOffset }) => {
-    const from = committed.get(`${topic}/${partition}`) ?? 0;
+    const place = `${topic}/${partition}`;
+    const from = storedEnds.get(partition) ?? 0;
+    chaos.expect(
+      (committed.get(place) ?? 0) === from,
+      `after SIGTERM and exit code 0 ${place} is committed to ${committed.get(place)}, stored to ${from}`,
+    );
     const to = from + chaos.random.below(Math.max(1, endOffset - from + 1));
     for (let offset = from; offset < to; offset++) lost.add(`${generation}/${partition}@${offset}`);
     return { partition, offset: String(to) };
@@ -72,6 +91,16 @@ async function loseRecords(chaos: Chaos, { topic, member, lost, generation }: Lo
   await member.start();
   await member.ready();
   return truth;
+}
+
+/** Per partition what the newest generation of the topic has stored, exclusive. */
+async function readStoredEnds({ store }: ExternalClickHouse, topic: string): Promise<Map<number, number>> {
+  const rows = await store.query<{ partition: number; end: number }>(
+    `SELECT partition, max(offset) + 1 AS end FROM logs
+     WHERE source = (SELECT max(number) FROM sources WHERE topic = {topic:String}) GROUP BY partition`,
+    { topic },
+  );
+  return new Map(rows.map(({ partition, end }) => [partition, end]));
 }
 
 /** Deleted and created again while the program runs. */
