@@ -39,7 +39,7 @@ async function stopHalfway(chaos: Chaos, { paused, proxy, store }: Pair): Promis
   await paused.start();
   await paused.ready();
   const before = proxy.struck.length;
-  proxy.strikeNext('logs', { kind: 'stall' });
+  proxy.strikeNext('logs', { kind: 'stall', at: 'body' });
   await chaos.eventually(() => proxy.struck.length > before, 'half of an insert has arrived', STOP_MS);
   chaos.fault('SIGSTOP to program 1 in the middle of the body of an insert');
   paused.signal('SIGSTOP');
