@@ -100,7 +100,7 @@ async function readStoredEnds({ store }: ExternalClickHouse, topic: string): Pro
      WHERE source = (SELECT max(number) FROM sources WHERE topic = {topic:String}) GROUP BY partition`,
     { topic },
   );
-  return new Map(rows.map(({ partition, end }) => [partition, Number(end)]));
+  return new Map(rows.map(({ partition, end }) => [partition, end]));
 }
 
 /** Deleted and created again while the program runs. */
