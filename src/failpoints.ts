@@ -21,6 +21,12 @@ export const FAILPOINTS = [
   'read_back',
   /** Rollups of touched minutes were deleted, not yet computed anew. */
   'recompute',
+  /** A replay inserted missing rows, their rollups were not checked. */
+  'replay_stored',
+  /** The rows of a replacement are staged and it is decided, no partition was swapped. */
+  'replay_decided',
+  /** A replacement swapped a partition, perhaps not all; letters and rollups are as they were. */
+  'replay_swapped',
   /** A parse worker has a task in hand. */
   'worker',
   /** A parse worker has a record in hand whose bytes contain POISON_MARK. */

@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../errors.ts';
 
-export const UUID_BYTES = 16;
+const UUID_BYTES = 16;
 const VARINT_MAX_SHIFT = 28;
 
 /** A request that kafkajs can send: `encode` gives what it takes for one of its encoders. */

@@ -28,8 +28,11 @@ const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 /** Before a session that was asked for: whoever asks again and again must not keep the group from working. */
 const REJOIN_PAUSE_MS = 100;
-/** How long leaving the group may take; whoever does not leave is waited for by the others. */
-const REJOIN_CLOSE_MS = 3000;
+/**
+ * How long leaving the group may take (a broker that is silent gets less). A member that did not leave is waited for
+ * by the next one until its session has run out.
+ */
+const REJOIN_CLOSE_MS = 15_000;
 /** Without a heartbeat answered in this time the source no longer counts as connected. */
 const CONTACT_MS = 12_000;
 

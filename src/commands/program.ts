@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   produce: async () => (await import('./produce.ts')).registerProduce,
   consume: async () => (await import('./consume.ts')).registerConsume,
   import: async () => (await import('./import.ts')).registerImport,
+  replay: async () => (await import('./replay.ts')).registerReplay,
   status: async () => (await import('./status.ts')).registerStatus,
   dlq: async () => (await import('./dlq.ts')).registerDlq,
   user: async () => (await import('./user.ts')).registerUser,

@@ -43,6 +43,8 @@ interface HttpEnd {
 const REQUEST_DEADLINE_MS = 30_000;
 /** Share of the memory budget that HTTP bodies under way may hold. */
 const BODY_SHARE = 0.1;
+/** Past every offset (40 bits): a lane that nobody had before holds nothing to read back. */
+const NOTHING_STORED = 2 ** 40;
 const HTTP_STOP_MS = 2000;
 const KAFKA_STOP_MS = 5000;
 const HEARTBEAT_MS = 3000;
@@ -195,7 +197,9 @@ export class Service {
 
   async #openHttpLane({ store }: OpenedStore, onLost: () => void): Promise<Lane> {
     const { number, partition } = await registerSource(store, { kind: 'http', cluster: '', topic: '' });
-    const [standing] = await this.pipeline.ownership.claim([{ source: number, partition }]);
+    const [standing] = await this.pipeline.ownership.claim([
+      { source: number, partition, fromOffset: NOTHING_STORED },
+    ]);
     if (standing === undefined) throw new MillraceError('lane_closed', 'The lane of HTTP was taken at once.');
     return this.pipeline.coordinator.openLane({ ...standing, name: 'http', startOffset: 0, onLost });
   }

@@ -38,7 +38,7 @@ export interface Chunk {
   readonly toOffset: number;
   readonly receivedUs: number;
   state: ChunkState;
-  /** A worker ended while it had this chunk and perhaps another one: it is parsed alone next time. */
+  /** A worker ended while it had this chunk and perhaps another one: it is parsed by a worker of its own. */
   isSuspect: boolean;
   /** ClickHouse refused an insert with its rows and perhaps others': each of its blocks is sent alone next time. */
   isAlone: boolean;

@@ -39,6 +39,11 @@ export interface CoordinatorPorts {
 /** Rows that may be stored without being in the ledger, over all lanes: the next owner reads them back, 16 bytes each. */
 const MAX_UNLEDGERED = 2_000_000;
 
+interface Queued {
+  readonly lane: Lane;
+  readonly chunk: Chunk;
+}
+
 /**
  * Modes: chunks are dispatched in the order of their arrival while the pool has room and fewer than
  * `maxBlockBytes` of blocks wait; otherwise they stay in `#queue`, bounded by the arena. A doubtful lane rests:
@@ -48,12 +53,13 @@ const MAX_UNLEDGERED = 2_000_000;
 export class Coordinator {
   readonly #ports: CoordinatorPorts;
   readonly #lanes = new Set<Lane>();
-  readonly #queue: { readonly lane: Lane; readonly chunk: Chunk }[] = [];
+  readonly #queue: Queued[] = [];
+  /** Chunks that a worker ended with: one at a time, by a worker of their own, while the others go on. */
+  readonly #suspects: Queued[] = [];
+  #isParsingSuspect = false;
   readonly #writes: ChunkWrites;
   readonly #recovery: LaneRecovery;
   #parsingCount = 0;
-  /** Set while a suspect is parsed, alone. */
-  #isAlone = false;
   readonly totals: Totals;
 
   constructor(ports: CoordinatorPorts) {
@@ -85,7 +91,7 @@ export class Coordinator {
 
   /** True while parsed blocks may still come without new input. */
   get isParsing(): boolean {
-    return this.#parsingCount > 0 || this.#queue.length > 0;
+    return this.#parsingCount + this.#queue.length + this.#suspects.length > 0;
   }
 
   /** The lane that has waited longest for its next chunk to be stored; undefined when nothing is in flight. */
@@ -155,13 +161,14 @@ export class Coordinator {
       this.#queue.shift();
       void this.#parse(next.lane, next.chunk);
     }
+    const suspect = this.#isParsingSuspect ? undefined : this.#suspects.shift();
+    if (suspect !== undefined) void this.#parse(suspect.lane, suspect.chunk);
   }
 
   /** The head of a lane passes even when blocks fill their share: those behind it may be what fills it. */
-  #mayParse({ lane, chunk }: { readonly lane: Lane; readonly chunk: Chunk }): boolean {
+  #mayParse({ lane, chunk }: Queued): boolean {
     const { pool, maxBlockBytes } = this.#ports;
-    if (this.#isAlone || this.#parsingCount >= pool.workerCount * TASKS_PER_WORKER) return false;
-    if (chunk.isSuspect && this.#parsingCount > 0) return false;
+    if (this.#parsingCount >= pool.workerCount * TASKS_PER_WORKER) return false;
     if (this.#unledgeredCount() >= MAX_UNLEDGERED) return false;
     return this.blockBytes < maxBlockBytes || lane.chunks[0] === chunk;
   }
@@ -173,21 +180,23 @@ export class Coordinator {
   }
 
   async #parse(lane: Lane, chunk: Chunk): Promise<void> {
-    const isAlone = chunk.isSuspect;
+    const { pool } = this.#ports;
+    const { isSuspect } = chunk;
     this.#parsingCount++;
     lane.parsingCount++;
     chunk.state = 'parsing';
-    this.#isAlone = isAlone;
+    if (isSuspect) this.#isParsingSuspect = true;
     let result: ParseResult | undefined;
     let failure: unknown;
     try {
-      result = await this.#ports.pool.parse(lane.taskFor(chunk));
+      const task = lane.taskFor(chunk);
+      result = await (isSuspect ? pool.parseAlone(task) : pool.parse(task));
     } catch (error) {
       failure = error;
     }
     this.#parsingCount--;
     lane.parsingCount--;
-    if (isAlone) this.#isAlone = false;
+    if (isSuspect) this.#isParsingSuspect = false;
     if (result === undefined) this.#died(lane, chunk, failure);
     else this.#parsed(lane, chunk, result);
     this.dispatch();
@@ -241,14 +250,17 @@ export class Coordinator {
     for (const chunk of chunks) chunk.state = 'queued';
     if (lane.isDoubtful) return;
     const entries = chunks.map((chunk) => ({ lane, chunk }));
-    if (end === 'front') this.#queue.unshift(...entries);
-    else this.#queue.push(...entries);
+    for (const queue of [this.#queue, this.#suspects]) {
+      const own = entries.filter(({ chunk }) => chunk.isSuspect === (queue === this.#suspects));
+      if (end === 'front') queue.unshift(...own);
+      else queue.push(...own);
+    }
     this.dispatch();
   }
 
   #unqueue(lane: Lane): void {
-    for (let i = this.#queue.length - 1; i >= 0; i--) {
-      if (this.#queue[i]?.lane === lane) this.#queue.splice(i, 1);
+    for (const queue of [this.#queue, this.#suspects]) {
+      for (let i = queue.length - 1; i >= 0; i--) if (queue[i]?.lane === lane) queue.splice(i, 1);
     }
   }
 

@@ -11,6 +11,8 @@ export interface ParsePool {
   readonly workerCount: number;
   /** Rejects with `thread_died` when the worker ended while it had the task. */
   parse(task: ParseTask): Promise<ParseResult>;
+  /** The same on a worker of its own, so that a task that ends its worker ends no other. One at a time. */
+  parseAlone(task: ParseTask): Promise<ParseResult>;
   frame(task: FrameTask): Promise<FrameResult>;
   stop(): Promise<void>;
 }
@@ -19,6 +21,8 @@ export interface ParsePool {
 export const TASKS_PER_WORKER = 2;
 
 const WORKER_HEAP_MB = 192;
+/** The worker for tasks that are parsed alone goes after so much time without one. */
+const LONE_IDLE_MS = 10_000;
 const WATCH_INTERVAL_MS = 1000;
 const SHORT_TICKS = 3;
 
@@ -29,21 +33,42 @@ const SHORT_TICKS = 3;
 export function createParsePool(workerCount: number, workerData: ParseWorkerData): ParsePool {
   let pool = createPool(workerCount, workerData);
   let isStopped = false;
-  let shortTickCount = 0;
-  const watch = setInterval(() => {
-    shortTickCount = pool.threads.length < workerCount ? shortTickCount + 1 : 0;
+  let lone: Piscina | undefined;
+  let loneIdle: NodeJS.Timeout | undefined;
+  const endLone = (): void => {
+    void lone?.destroy();
+    lone = undefined;
+  };
+  const shortTickCounts = new WeakMap<Piscina, number>();
+  const isShort = (watched: Piscina, wantedCount: number): boolean => {
+    const count = watched.threads.length < wantedCount ? (shortTickCounts.get(watched) ?? 0) + 1 : 0;
+    shortTickCounts.set(watched, count);
     // A worker that died a moment ago is being replaced by Piscina itself.
-    if (shortTickCount < SHORT_TICKS) return;
+    return count >= SHORT_TICKS;
+  };
+  const watch = setInterval(() => {
+    if (lone !== undefined && isShort(lone, 1)) endLone();
+    if (!isShort(pool, workerCount)) return;
     const short = pool;
-    shortTickCount = 0;
     pool = createPool(workerCount, workerData);
     void short.destroy();
   }, WATCH_INTERVAL_MS);
   watch.unref();
 
-  async function run<T>(task: ParseTask | FrameTask): Promise<T> {
+  async function runAlone(task: ParseTask): Promise<ParseResult> {
+    clearTimeout(loneIdle);
+    lone ??= createPool(1, workerData);
     try {
-      return (await pool.run(task)) as T;
+      return await run<ParseResult>(task, lone);
+    } finally {
+      clearTimeout(loneIdle);
+      loneIdle = setTimeout(endLone, LONE_IDLE_MS).unref();
+    }
+  }
+
+  async function run<T>(task: ParseTask | FrameTask, workers = pool): Promise<T> {
+    try {
+      return (await workers.run(task)) as T;
     } catch (error) {
       if (isStopped) throw new MillraceError('shutting_down', 'The parse workers are stopped.');
       if (error instanceof MillraceError) throw error;
@@ -56,10 +81,13 @@ export function createParsePool(workerCount: number, workerData: ParseWorkerData
   return {
     workerCount,
     parse: (task) => run<ParseResult>(task),
+    parseAlone: runAlone,
     frame: (task) => run<FrameResult>(task),
     stop: async () => {
       isStopped = true;
       clearInterval(watch);
+      clearTimeout(loneIdle);
+      endLone();
       await pool.destroy();
     },
   };

@@ -45,8 +45,12 @@ export function createOwnerName(): string {
   return `${host}-${process.pid}-${randomBytes(UNIQUE_BYTES).toString('hex')}`;
 }
 
-function drawEpoch(): number {
-  return Date.now() * EPOCHS_PER_MS + randomInt(EPOCHS_PER_MS);
+/** Greater than all before, whatever the clocks of the claimers say: the newest holder has the last word in the ledger. */
+async function drawEpoch(store: Store, lanes: readonly LaneKey[]): Promise<number> {
+  const [row] = await store.query<{ newest: number }>(
+    `SELECT max(epoch) AS newest FROM lane_claims WHERE ${lanesCondition(lanes)}`,
+  );
+  return Math.max(Date.now() * EPOCHS_PER_MS, (row?.newest ?? 0) + 1) + randomInt(EPOCHS_PER_MS);
 }
 
 /** All tokens that are not revoked, by lane; of all lanes unless some are named. */
@@ -101,7 +105,7 @@ async function attemptClaims(
   claims: { readonly requests: readonly ClaimRequest[]; readonly settled: Settled },
 ): Promise<void> {
   const { requests, settled } = claims;
-  const epoch = drawEpoch();
+  const epoch = await drawEpoch(store, requests);
   const toToken = ({ source, partition }: LaneKey): LaneToken => ({ source, partition, epoch });
   await store.insertJson(
     'lane_claims',
@@ -240,4 +244,36 @@ export async function waitForWrites(
 export async function fenceAllLanes(store: Store, timeoutMs: number): Promise<void> {
   await revoke(store, [...(await readStanding(store)).values()].flat());
   await waitUntilEnded(store, '1', timeoutMs);
+}
+
+/**
+ * Tokens for statements of whoever has fenced all lanes; a claim that comes after the mutex has expired revokes them.
+ * Hand them to `releaseFenced` before the mutex is given back.
+ */
+export async function takeFenced(
+  store: Store,
+  owner: string,
+  lanes: readonly LaneKey[],
+): Promise<LaneToken[]> {
+  if (lanes.length === 0) return [];
+  const epoch = await drawEpoch(store, lanes);
+  const tokens = lanes.map(({ source, partition }) => ({ source, partition, epoch }));
+  await store.insertJson(
+    'lane_claims',
+    tokens.map((token) => ({ ...token, owner, held_epoch: 0 })),
+  );
+  return tokens;
+}
+
+export async function releaseFenced(store: Store, tokens: readonly LaneToken[]): Promise<void> {
+  await revoke(store, tokens);
+}
+
+/** Throws `lane_closed` when a lane was claimed after `fenceAllLanes`. */
+export async function checkFenced(store: Store): Promise<void> {
+  if ((await readStanding(store)).size === 0) return;
+  throw new MillraceError(
+    'lane_closed',
+    'The replacement stood still for too long: a lane was taken meanwhile.',
+  );
 }

@@ -21,13 +21,16 @@ const ROW = { source: 0, partition: 1, offset: 3, time: 11, size: 19 };
 
 export const NO_ROWS: PresentRows = { offsets: new Float64Array(0), times: new Float64Array(0) };
 
-/** Ends of the ledgers (exclusive) by lane; absent for a lane that has none. */
+/**
+ * Ends of the ledgers (exclusive) by lane; absent for a lane that has none. The last holder decides: after a partition
+ * was cut off its offsets, and the ledger, go back.
+ */
 export async function readLedgerEnds(
   store: Store,
   lanes: readonly LaneKey[],
 ): Promise<ReadonlyMap<number, number>> {
   const rows = await store.query<LaneKey & { end: number }>(
-    `SELECT source, partition, max(to_offset) AS end FROM ledger WHERE ${lanesCondition(lanes)}
+    `SELECT source, partition, argMax(to_offset, (epoch, to_offset)) AS end FROM ledger WHERE ${lanesCondition(lanes)}
      GROUP BY source, partition`,
   );
   return new Map(rows.map((row) => [laneCode(row), row.end]));

@@ -13,15 +13,18 @@ import type { Store } from './clickhouse-client.ts';
 import { epochLiteral, laneCode, nextWriteId, revokedCondition } from './lane-guard.ts';
 import { type LaneStart, storedSince } from './read-back.ts';
 
-export interface RepairRequest {
+export interface RepairOwner {
   readonly owner: string;
   readonly tokens: readonly LaneToken[];
+}
+
+export interface RepairRequest extends RepairOwner {
   /** The rows from here on say which minutes were touched. */
   readonly starts: readonly LaneStart[];
 }
 
 /** The rows of one lane in one minute or hour. */
-interface Bucket {
+export interface Bucket {
   readonly source: number;
   readonly partition: number;
   /** Seconds since the epoch. */
@@ -110,7 +113,7 @@ async function findDiffering(store: Store, rollup: Rollup, buckets: readonly Buc
 async function recompute(
   store: Store,
   rollup: Rollup,
-  work: { readonly request: RepairRequest; readonly buckets: readonly Bucket[] },
+  work: { readonly request: RepairOwner; readonly buckets: readonly Bucket[] },
 ): Promise<void> {
   const { request, buckets } = work;
   const { table, select, columns } = rollup;
@@ -135,7 +138,7 @@ async function recompute(
 
 async function repairTables(
   store: Store,
-  request: RepairRequest,
+  request: RepairOwner,
   scope: { readonly tables: readonly string[]; readonly buckets: readonly Bucket[] },
 ): Promise<void> {
   for (const rollup of await describeRollups(store, scope.tables)) {
@@ -155,7 +158,15 @@ async function repairTables(
  */
 export async function repairRollups(store: Store, request: RepairRequest): Promise<void> {
   if (request.starts.length === 0 || isSabotaged('skip_recomputation')) return;
-  const minutes = await readTouchedMinutes(store, request.starts);
+  await repairMinutes(store, request, await readTouchedMinutes(store, request.starts));
+}
+
+/** The same for given minutes of the lanes of the tokens. */
+export async function repairMinutes(
+  store: Store,
+  request: RepairOwner,
+  minutes: readonly Bucket[],
+): Promise<void> {
   await repairTables(store, request, { tables: MINUTE_TABLES, buckets: minutes });
   await repairTables(store, request, { tables: HOUR_TABLES, buckets: toHours(minutes) });
 }

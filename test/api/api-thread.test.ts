@@ -163,7 +163,7 @@ describe('the end of the process', () => {
     writeFileSync(
       script,
       `import { ApiThread } from ${JSON.stringify(module)};
-       const thread = new ApiThread(${settings}, {});
+       const thread = new ApiThread({ ...${settings}, letterKeys: [new Uint8Array(32)] }, {});
        const { port } = await thread.start();
        await fetch('http://127.0.0.1:' + port + '/livez');
        process.stdout.write('listened');

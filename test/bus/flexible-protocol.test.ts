@@ -7,6 +7,10 @@ const ID = 'AQIDBAUGBwgJCgsMDQ4PEA';
 const ID_HEX = '0102030405060708090a0b0c0d0e0f10';
 const NO_ID_HEX = '00'.repeat(16);
 
+function hex(...fields: string[]): string {
+  return fields.join('');
+}
+
 async function bytesOf(request: { encode: () => Promise<{ buffer: Buffer }> }): Promise<string> {
   return (await request.encode()).buffer.toString('hex');
 }
@@ -52,11 +56,6 @@ describe('flexible encoding', () => {
   });
 });
 
-/** Fields of a message, written apart. */
-function hex(fields: string): string {
-  return fields.replaceAll(' ', '');
-}
-
 describe('Metadata request', () => {
   it('asks for names only and never creates a topic', async () => {
     const { request } = topicIdsRequest(['ab', 'c']);
@@ -66,14 +65,14 @@ describe('Metadata request', () => {
   });
 
   it('reads the ids of the topics that exist', async () => {
-    const broker = hex('0000000105686f73740000238400 00');
-    const partition = hex('0000000000000000000100000000 0200000001 0200000001 0100');
-    const there = `000003616 2${ID_HEX}0002${partition}8000000000`.replace(' ', '');
-    const withoutLeader = `0005026 4${ID_HEX}00018000000000`.replace(' ', '');
-    const missing = `00030263${NO_ID_HEX}00018000000000`;
-    const withoutId = `00000265${NO_ID_HEX}00018000000000`;
-    const topics = `05${there}${withoutLeader}${missing}${withoutId}`;
-    const answer = `000000000002${broker}026b00000001${topics}8000000000`;
+    const broker = hex('00000001', '05686f7374', '00002384', '00', '00');
+    const partition = hex('0000', '00000000', '00000001', '00000000', '0200000001', '0200000001', '01', '00');
+    const there = hex('0000', '036162', ID_HEX, '00', '02', partition, '80000000', '00');
+    const withoutLeader = hex('0005', '0264', ID_HEX, '00', '01', '80000000', '00');
+    const missing = hex('0003', '0263', NO_ID_HEX, '00', '01', '80000000', '00');
+    const withoutId = hex('0000', '0265', NO_ID_HEX, '00', '01', '80000000', '00');
+    const topics = hex('05', there, withoutLeader, missing, withoutId);
+    const answer = hex('00', '00000000', '02', broker, '026b', '00000001', topics, '80000000', '00');
     const { decode } = topicIdsRequest([]).response;
     expect(await decode(Buffer.from(answer, 'hex'))).toEqual(
       new Map([
@@ -85,10 +84,10 @@ describe('Metadata request', () => {
   });
 
   it('refuses to take a topic that may not be looked at for a missing one', () => {
-    const answer = '0000000000010000000001021d';
-    const topic = `001d026 1${NO_ID_HEX}00018000000000`.replace(' ', '');
-    const bytes = Buffer.from(`${answer.slice(0, 22)}02${topic}8000000000`, 'hex');
-    expect(() => topicIdsRequest([]).response.decode(bytes)).toThrow('error 29');
+    const topic = hex('001d', '0261', NO_ID_HEX, '00', '01', '80000000', '00');
+    const answer = hex('00', '00000000', '01', '01', '00000001', '02', topic, '80000000', '00');
+    const { decode } = topicIdsRequest([]).response;
+    expect(() => decode(Buffer.from(answer, 'hex'))).toThrow('error 29');
   });
 });
 
@@ -100,9 +99,11 @@ describe('Fetch request by id', () => {
     const partitions = [{ partition: 5, fetchOffset: '6', maxBytes: 7 }];
     const { request } = fetchByIdRequest({ ...limits, topics: [{ topic: 'ab', partitions }] }, ids);
     expect(request).toMatchObject({ apiKey: 1, apiVersion: 13 });
-    const header = hex('ffffffff 00000002 00000003 00000004 01 00000000 ffffffff');
-    const asked = hex('00000005 ffffffff 0000000000000006 ffffffff ffffffffffffffff 00000007');
-    expect(await bytesOf(request)).toBe(`00${header}02${ID_HEX}02${asked}0000010100`);
+    const head = hex('ffffffff', '00000002', '00000003', '00000004', '01', '00000000', 'ffffffff');
+    const offset = hex('0000000000000006', 'ffffffff', 'ffffffffffffffff');
+    const asked = hex('00000005', 'ffffffff', offset, '00000007', '00');
+    const topic = hex(ID_HEX, '02', asked, '00');
+    expect(await bytesOf(request)).toBe(hex('00', head, '02', topic, '01', '01', '00'));
   });
 
   it('asks for the partitions of all topics in an order that changes', async () => {
@@ -118,12 +119,12 @@ describe('Fetch request by id', () => {
   });
 
   it('reads partitions with their errors, aborted transactions and batches', async () => {
-    const aborted = hex('02 0000000000000009 0000000000000008 00');
-    const head = (partition: string, error: string): string =>
-      `${partition}${error}000000000000000a00000000000000090000000000000001`;
-    const first = `${head('00000005', '0000')}${aborted}ffffffff0100`;
-    const second = `${head('00000006', '0064')}00ffffffff0000`;
-    const answer = `000000000100000000002a02${ID_HEX}03${first}${second}0000`;
+    const offsets = hex('000000000000000a', '0000000000000009', '0000000000000001');
+    const aborted = hex('02', '0000000000000009', '0000000000000008', '00');
+    const first = hex('00000005', '0000', offsets, aborted, 'ffffffff', '01', '00');
+    const second = hex('00000006', '0064', offsets, '00', 'ffffffff', '00', '00');
+    const topics = hex('02', ID_HEX, '03', first, second, '00');
+    const answer = hex('00', '00000001', '0000', '0000002a', topics, '00');
     const { decode } = fetchByIdRequest({ ...limits, topics: [] }, ids).response;
     const rest = {
       highWatermark: '10',

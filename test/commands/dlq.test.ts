@@ -12,12 +12,15 @@ const MARKER = 'Xq7MarkerOfASecret';
 const LONG = `{"service":"shop","message":"${MARKER} ${'m'.repeat(1200)}"}`;
 const BROKEN = `{"service":"shop","password":"${MARKER}`;
 
+/** A dozen processes one after the other, on a machine that has other things to do. */
+const DEADLINE_MS = 180_000;
+
 interface Letter {
   readonly id: string;
   readonly reason: string;
 }
 
-describe('dlq', () => {
+describe('dlq', { timeout: DEADLINE_MS }, () => {
   let folder = '';
   let dataDir = '';
   let up: Program;
@@ -29,9 +32,8 @@ describe('dlq', () => {
     const file = join(folder, 'in.ndjson');
     writeFileSync(file, [LONG, BROKEN, '{"service":"shop","message":"fine"}', LONG, ''].join('\n'));
     const imported = await runCli(['import', file, '--data-dir', dataDir, '--json']);
-    const { rejected } = JSON.parse(imported.stdout) as { rejected: number };
-    if (rejected !== 3) throw new Error(`three records should have been rejected: ${imported.stdout}`);
-  });
+    if (!imported.stdout.includes('"rejected":3')) throw new Error(imported.stdout + imported.stderr);
+  }, DEADLINE_MS);
   afterAll(async () => {
     await up.kill();
     rmSync(folder, { recursive: true, force: true });

@@ -149,6 +149,18 @@ describe('a body with a key', { timeout: 120_000 }, () => {
     },
   );
 
+  test('would be stored twice without the read-back, and these tests would notice', async () => {
+    const body = bodyOf('sabotaged');
+    const program = await start({ FAILPOINTS: 'insert_after:kill' });
+    await post(program, 'k', body).catch(() => undefined);
+    await program.kill();
+    const next = await start({ FAILPOINTS: 'sabotage:skip_read_back' });
+    expectAnswer(await postUntilAnswered(next, 'k', body));
+    const store = next.openStore();
+    await expect(expectOnce(store, 'sabotaged')).rejects.toThrow();
+    await store.close();
+  });
+
   test('keeps its ids when a retry finishes what was begun', async () => {
     const body = bodyOf('ids');
     const program = await start({ FAILPOINTS: 'insert_after:kill' });

@@ -217,6 +217,22 @@ describe('a standing', () => {
     expect(whole.present.logs.offsets).toHaveLength(55);
   });
 
+  test('goes on where the newest holder came to, also when a partition was cut off, and after a clock set back', async () => {
+    const hours = 3_600_000 * 1024;
+    const ahead = Date.now() * 1024 + 5 * hours;
+    await clickhouse.store.insertJson('lane_claims', [{ ...lane, epoch: ahead, owner: 'ahead' }]);
+    const row = { ...lane, received: 1, stored: 1, already_present: 0, filtered: {}, dead_lettered: {} };
+    await clickhouse.store.insertJson('ledger', [{ ...row, epoch: ahead, from_offset: 0, to_offset: 500 }]);
+    const next = await claimOne('next');
+    expect(next.epoch).toBeGreaterThan(ahead);
+    expect(next.ledgerOffset).toBe(500);
+    await clickhouse.store.insertJson('ledger', [
+      { ...row, epoch: next.epoch, from_offset: 300, to_offset: 340 },
+      { ...row, epoch: next.epoch, from_offset: 340, to_offset: 400 },
+    ]);
+    expect((await claimOne('last')).ledgerOffset).toBe(400);
+  });
+
   test('shows nothing under the sabotage skip_read_back', async () => {
     await insert(await claimOne('one'), 0, 5);
     armFailpoints('sabotage:skip_read_back', { isProduction: false });

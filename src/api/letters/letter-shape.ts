@@ -28,7 +28,7 @@ export interface ShownLetter {
   readonly redriven_at: string | null;
 }
 
-export function letterId({ record_us: timestampUs, source, partition, offset }: LetterRow): string {
+function letterId({ record_us: timestampUs, source, partition, offset }: LetterRow): string {
   return encodeEventId({ timestampUs, source, partition, offset });
 }
 

@@ -55,11 +55,10 @@ const MICROS = `fromUnixTimestamp64Micro(?1, 'UTC')`;
 const POSITION = 'toUnixTimestamp64Micro(toDateTime64(stored_at, 6)), source, partition, offset';
 
 /** Newest first. */
-export const NEWEST_FIRST =
-  'stored_us DESC, source DESC, partition DESC, offset DESC, record_us DESC, content DESC';
+const NEWEST_FIRST = 'stored_us DESC, source DESC, partition DESC, offset DESC, record_us DESC, content DESC';
 
 /** Letters that meet the filter, as the rows of a subquery. */
-export function lettersSql(filter: LetterFilter, before?: LetterPosition): Statement {
+function lettersSql(filter: LetterFilter, before?: LetterPosition): Statement {
   const stored = new SqlConditions('l');
   addStored(stored, filter);
   if (before !== undefined) {

@@ -16,6 +16,11 @@ export interface ServerConfigOptions {
 const MIB = 1024 * 1024;
 const MIN_MEMORY_BYTES = 1024 * MIB;
 const MAX_MEMORY_BYTES = 4096 * MIB;
+/**
+ * With less room than this inserts and merges are refused before they begin (code 243). The embedded library takes no
+ * notice of a write(2) that fails: on a disk that is full it acknowledges inserts, and ends merges, whose files are empty.
+ */
+const KEEP_FREE_BYTES = 64 * MIB;
 
 /** Memory the server may use on a machine with `totalBytes`: two fifths, at least 1 GiB, at most 4 GiB. */
 export function serverMemoryBytes(totalBytes: number): number {
@@ -71,6 +76,11 @@ ${settings.join('\n')}
     <size>16M</size>
     <count>2</count>
   </logger>
+  <storage_configuration>
+    <disks>
+      <default><keep_free_space_bytes>${KEEP_FREE_BYTES}</keep_free_space_bytes></default>
+    </disks>
+  </storage_configuration>
   <http_handlers>
     <rule>
       <url>/ping</url><methods>GET</methods>${keyCheck}

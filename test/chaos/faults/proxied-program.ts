@@ -19,6 +19,8 @@ export async function startProxiedProgram(chaos: Chaos): Promise<ProxiedProgram>
   const member = await chaos.startProgram({
     command: 'process',
     clickhouse: { ...clickhouse, url: proxy.url },
+    // The least that brokers allow: who is killed is soon replaced.
+    settings: { KAFKA_SESSION_TIMEOUT_MS: '6000' },
   });
   return { member, proxy, store: clickhouse.store };
 }

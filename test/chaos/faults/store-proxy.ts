@@ -33,6 +33,8 @@ export interface StruckInsert extends SeenInsert {
   readonly fault: StoreFault;
   /** Status of ClickHouse's answer; 0: it has not seen the whole request. */
   status: number;
+  /** False as long as it is stalled. */
+  isOver: boolean;
 }
 
 export type ChooseFault = (insert: SeenInsert) => StoreFault | undefined;
@@ -125,7 +127,7 @@ export class StoreProxy {
     const { answer, table, number, fault } = exchange;
     if (fault.kind === 'stall') return await this.#stall(exchange);
     const stored = await this.#reach(exchange, fault);
-    this.struck.push({ table, number, fault, status: stored?.status ?? 0 });
+    this.struck.push({ table, number, fault, status: stored?.status ?? 0, isOver: true });
     if (fault.kind === 'cut') return void answer.destroy();
     if (fault.kind === 'answer') return void answer.socket?.end(fakeAnswer(fault.answer));
     await this.#untilReleased();
@@ -138,14 +140,18 @@ export class StoreProxy {
     const outgoing = this.#open(incoming, target);
     const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
     outgoing.write(all.subarray(0, all.length >> 1));
-    const struck: StruckInsert = { table, number, fault, status: 0 };
+    const struck: StruckInsert = { table, number, fault, status: 0, isOver: false };
     this.struck.push(struck);
-    // ClickHouse may have lost patience by then.
-    await Promise.race([this.#untilReleased(), answered]);
-    outgoing.end(all.subarray(all.length >> 1));
-    const [from] = await answered;
-    struck.status = from.statusCode ?? 0;
-    pass(from, answer);
+    try {
+      // ClickHouse may have lost patience by then.
+      await Promise.race([this.#untilReleased(), answered]);
+      outgoing.end(all.subarray(all.length >> 1));
+      const [from] = await answered;
+      struck.status = from.statusCode ?? 0;
+      pass(from, answer);
+    } finally {
+      struck.isOver = true;
+    }
   }
 
   async #untilReleased(): Promise<void> {
@@ -179,7 +185,9 @@ export class StoreProxy {
 
   #open(incoming: IncomingMessage, target: URL) {
     const { method = 'GET', headers } = incoming;
-    return request(target, { method, headers: { ...headers, ...this.#target.headers } });
+    const outgoing = request(target, { method, headers: { ...headers, ...this.#target.headers } });
+    // Whoever waits for the answer hears of it; it may also come after the answer.
+    return outgoing.on('error', () => {});
   }
 
   /** Resolves with the head of ClickHouse's answer. A client that goes away takes the connection with it. */
@@ -196,7 +204,6 @@ export class StoreProxy {
   /** ClickHouse gets the first half of the body and then a closed connection. */
   async #forwardHalf({ incoming, target }: Exchange, body: Buffer): Promise<void> {
     const outgoing = this.#open(incoming, target);
-    outgoing.on('error', () => {});
     await new Promise<void>((resolve) => {
       outgoing.write(body.subarray(0, body.length >> 1), () => resolve());
     });

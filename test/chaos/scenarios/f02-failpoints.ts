@@ -29,14 +29,15 @@ const DEATHS_OF: Readonly<Record<Sabotage, readonly (readonly string[])[]>> = {
   commit_before_ack: [['insert_before']],
   skip_read_back: [['insert_after']],
   skip_recomputation: [['insert_after', 'recompute']],
+  skip_ledger: [['insert_after']],
+  // Needs two programs: F15.
   skip_guard: [],
-  skip_ledger: [],
 };
 
 export const everyFailpoint: Scenario = {
   id: 'F2',
   title: 'kill at every failpoint',
-  sabotages: ['commit_before_ack', 'skip_read_back', 'skip_recomputation'],
+  sabotages: ['commit_before_ack', 'skip_read_back', 'skip_recomputation', 'skip_ledger'],
   async run(chaos) {
     await chaos.createTopic();
     const member = await chaos.createMember({ settings: SESSION });

@@ -3,16 +3,18 @@
  * is killed or its connections are cut, and what was held goes on to arrive.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Store } from '../../../src/store/clickhouse-client.ts';
 import { until } from '../../support/until.ts';
 import type { Chaos } from '../chaos.ts';
 import { type ProxiedProgram, startProxiedProgram } from '../faults/proxied-program.ts';
+import type { StruckInsert } from '../faults/store-proxy.ts';
 import type { Scenario } from '../scenario.ts';
 
 const RATE = 4000;
 const STRUCK_MS = 30_000;
-/** What still travels arrives when the next program has been at work for a while, or is waiting for it. */
-const LATE_MS = 5000;
-const GUARD_REFUSES = 500;
+/** The group waits for the session of the dead member to end. */
+const CLAIMED_MS = 60_000;
+const STORED = 200;
 /** The program notices by itself, without an answer, that nothing moves. */
 const NO_PROGRESS_MS = 40_000;
 
@@ -22,11 +24,18 @@ async function strike(
   { proxy }: ProxiedProgram,
   table: string,
   kind: 'hold' | 'stall',
-): Promise<() => number> {
+): Promise<StruckInsert> {
   const before = proxy.struck.length;
   proxy.strikeNext(table, { kind });
   await until(() => proxy.struck.length > before, { timeoutMs: STRUCK_MS, seen: () => proxy.struck });
-  return () => proxy.struck[before]?.status ?? 0;
+  const struck = proxy.struck[before];
+  if (struck === undefined) throw new Error('no insert was struck');
+  return struck;
+}
+
+async function revocationCount(store: Store): Promise<number> {
+  const [row] = await store.query<{ count: number }>('SELECT count() AS count FROM lane_revocations');
+  return row?.count ?? 0;
 }
 
 const killWhileHeld: Round = async (chaos, program) => {
@@ -48,15 +57,21 @@ const cutWhileHeld: Round = async (chaos, program) => {
 
 const killWhileStalled: Round = async (chaos, program) => {
   const { member, proxy, store } = program;
-  const status = await strike(program, 'logs', 'stall');
+  const struck = await strike(program, 'logs', 'stall');
   chaos.fault('second half of an insert held, kill -9, the half arrives after the next start');
   await member.kill();
+  const before = await revocationCount(store);
   const insert = chaos.firstInsert(store);
   await member.start();
-  await Promise.race([insert, delay(LATE_MS)]);
+  // Only from then on is it too late for the dead program's insert.
+  await until(async () => (await revocationCount(store)) > before, { timeoutMs: CLAIMED_MS });
+  await delay(chaos.random.between(0, 1000));
   proxy.release();
-  await until(() => status() > 0, { timeoutMs: STRUCK_MS });
-  chaos.expect(status() === GUARD_REFUSES, `the dead program's insert was answered with ${status()}`);
+  await until(() => struck.isOver, { timeoutMs: STRUCK_MS });
+  chaos.expect(
+    struck.status !== STORED,
+    "the dead program's insert was acknowledged after its lane was taken over",
+  );
   await insert;
 };
 

@@ -12,6 +12,7 @@ import { halfOpen } from './f09-half-open.ts';
 import { badLink } from './f10-bad-link.ts';
 import { clickhouseFrozen } from './f11-clickhouse-frozen.ts';
 import { fakeAnswers } from './f12-fake-answers.ts';
+import { diskFull, diskLow } from './f13-disk-full.ts';
 import { members } from './f14-members.ts';
 import { pausedOwner } from './f15-paused-owner.ts';
 import { poisonFetches } from './f16-poison-fetches.ts';
@@ -33,6 +34,8 @@ export const SCENARIOS: readonly Scenario[] = [
   badLink,
   clickhouseFrozen,
   fakeAnswers,
+  diskLow,
+  diskFull,
   members,
   pausedOwner,
   poisonFetches,

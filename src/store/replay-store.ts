@@ -1,0 +1,59 @@
+/**
+ * The store's side of a replay, from beginning to end: one at a time on a database, beside no other that writes settled rows, and what an earlier one left
+ * unfinished comes first.
+ */
+import type { ChunkStore, LaneRange, ReplayMode } from '../replay/ports.ts';
+import type { Store } from './clickhouse-client.ts';
+import { withMutex } from './mutex.ts';
+import { createChunkStore } from './replay-chunks.ts';
+import { withFence } from './replay-fence.ts';
+import { decideReplacement, finishReplacement } from './replay-swap.ts';
+import { createReplayTables, dropReplayTables, isFilled, readLeftover } from './replay-tables.ts';
+import { SETTLED_MUTEX } from './settled-rows.ts';
+
+export interface ReplayScope {
+  readonly mode: ReplayMode;
+  readonly ranges: readonly LaneRange[];
+  /** Told when a stage begins that has no progress of its own. */
+  readonly onStage: (stage: ReplayStage) => void;
+}
+
+export type ReplayStage = 'finishing_earlier' | 'replacing' | 'repairing';
+
+/**
+ * Runs `work`, which hands all chunks of the ranges to the store, and with `replace` puts what it staged in the place of
+ * what is stored. When anything fails, the tables are as they were, or the next replay finishes what was decided.
+ */
+export async function withReplayStore<T>(
+  store: Store,
+  scope: ReplayScope,
+  work: (chunks: ChunkStore) => Promise<T>,
+): Promise<T> {
+  return await withMutex(store, { name: SETTLED_MUTEX }, async () => {
+    await finishEarlier(store, scope);
+    await createReplayTables(store);
+    const result = await work(createChunkStore(store, scope.mode));
+    if (scope.mode === 'replace') {
+      scope.onStage('replacing');
+      await decideReplacement(store, scope.ranges);
+      await finishReplacement(store, scope.ranges);
+    } else if (await isFilled(store, 'replay_touched')) {
+      scope.onStage('repairing');
+      await repairTouched(store);
+    }
+    await dropReplayTables(store);
+    return result;
+  });
+}
+
+async function repairTouched(store: Store): Promise<void> {
+  await withFence(store, async (fence) => await fence.repairTouched());
+}
+
+async function finishEarlier(store: Store, { onStage }: ReplayScope): Promise<void> {
+  const { ranges, hasTouchedMinutes } = await readLeftover(store);
+  if (ranges.length > 0 || hasTouchedMinutes) onStage('finishing_earlier');
+  if (ranges.length > 0) await finishReplacement(store, ranges);
+  else if (hasTouchedMinutes) await repairTouched(store);
+  await dropReplayTables(store);
+}

@@ -1,0 +1,105 @@
+/**
+ * The change of a `replace`, once all that it needs is staged: partition by partition, what is stored of the stretch
+ * goes and what was staged comes, in one atomic step each; then letters; then rollups. Every step may be done again, so
+ * whoever finds a decided replacement unfinished does all of them.
+ */
+import { MillraceError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
+import type { LaneRange } from '../replay/ports.ts';
+import type { Store } from './clickhouse-client.ts';
+import { type Fence, withFence } from './replay-fence.ts';
+import { isFilled, rangesCondition } from './replay-tables.ts';
+import { BLOCK_COLUMNS, copySettledRows } from './settled-rows.ts';
+
+/** Writes down what is to be done; the last row to be written decides that it will be. */
+export async function decideReplacement(store: Store, ranges: readonly LaneRange[]): Promise<void> {
+  for (const from of [`logs WHERE ${rangesCondition(ranges)}`, 'replay_logs']) {
+    await copySettledRows(
+      store,
+      `INSERT INTO replay_touched SELECT DISTINCT source, partition, toStartOfMinute(timestamp) FROM ${from}`,
+    );
+  }
+  await store.insertJson(
+    'replay_ranges',
+    ranges.map(({ source, partition, fromOffset, toOffset }) => ({
+      source,
+      partition,
+      from_offset: fromOffset,
+      to_offset: toOffset,
+    })),
+  );
+}
+
+/** Carries out what was decided, while no lane can be written. */
+export async function finishReplacement(store: Store, ranges: readonly LaneRange[]): Promise<void> {
+  await withFence(store, async (fence) => {
+    await failpoint('replay_decided');
+    for (const id of await affectedPartitions(store, ranges)) {
+      await swapPartition(store, { id, ranges, fence });
+      await failpoint('replay_swapped');
+    }
+    await moveLetters(store);
+    await fence.repairTouched();
+  });
+}
+
+/** Ids of partitions, those that get rows first: a row that moves to another day is never in neither of them. */
+async function affectedPartitions(store: Store, ranges: readonly LaneRange[]): Promise<string[]> {
+  const rows = await store.query<{ id: string }>(
+    `SELECT id FROM (
+       SELECT DISTINCT _partition_id AS id, 1 AS isFilled FROM replay_logs
+       UNION ALL SELECT DISTINCT _partition_id AS id, 0 AS isFilled FROM logs WHERE ${rangesCondition(ranges)})
+     GROUP BY id ORDER BY max(isFilled) DESC, id`,
+  );
+  return rows.map(({ id }) => id);
+}
+
+interface PartitionSwap {
+  readonly id: string;
+  readonly ranges: readonly LaneRange[];
+  readonly fence: Fence;
+}
+
+/** Attaching links files, and deleting rewrites only the parts that hold rows of the stretch. */
+async function swapPartition(store: Store, { id, ranges, fence }: PartitionSwap): Promise<void> {
+  const partition = `PARTITION ID '${checkedId(id)}'`;
+  await store.command('TRUNCATE TABLE replay_swap');
+  await store.command(`ALTER TABLE replay_swap ATTACH ${partition} FROM logs`);
+  await store.command(
+    `ALTER TABLE replay_swap DELETE WHERE ${rangesCondition(ranges)}`,
+    {},
+    { settings: { mutations_sync: 2 } },
+  );
+  await store.command(`ALTER TABLE replay_swap ATTACH ${partition} FROM replay_logs`);
+  const isEmpty = !(await isFilled(store, 'replay_swap'));
+  await fence.check();
+  // ClickHouse refuses to replace by nothing.
+  await store.command(
+    isEmpty ? `ALTER TABLE logs DROP ${partition}` : `ALTER TABLE logs REPLACE ${partition} FROM replay_swap`,
+  );
+}
+
+/** `20260131-30`, as ClickHouse makes them of day and retention. */
+function checkedId(id: string): string {
+  if (/^[\d-]+$/.test(id)) return id;
+  throw new MillraceError('internal', `Table logs has a partition with the id ${JSON.stringify(id)}.`);
+}
+
+async function moveLetters(store: Store): Promise<void> {
+  const key = 'source, partition, offset, record_time';
+  if (await isFilled(store, 'replay_left_letters')) {
+    await store.command(
+      `ALTER TABLE dead_letters DELETE WHERE (${key})
+         IN (SELECT ${key} FROM ${store.database}.replay_left_letters)`,
+      {},
+      { settings: { mutations_sync: 2 } },
+    );
+  }
+  const letters = BLOCK_COLUMNS.dead_letters;
+  await copySettledRows(
+    store,
+    `INSERT INTO dead_letters (${letters}) SELECT ${letters} FROM replay_letters
+     WHERE (${key}) NOT IN (SELECT ${key} FROM dead_letters
+       WHERE (source, partition, offset) IN (SELECT source, partition, offset FROM replay_letters))`,
+  );
+}
