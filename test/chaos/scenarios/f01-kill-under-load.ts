@@ -1,7 +1,8 @@
 /** F1: the program is killed again and again under load. */
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 4000;
+const SHORT_RATE = 1500;
+const LONG_RATE = 4000;
 /** From the start of the process to the first new row. */
 const MAX_RESTART_MS = 15_000;
 /** The group waits this long for a killed member; the long form leaves it as it is by default. */
@@ -15,7 +16,7 @@ export const killUnderLoad: Scenario = {
       settings: chaos.pick<Record<string, string>>(SHORT_SESSION, {}),
     });
     const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(member);
     for (let kill = 1; kill <= chaos.pick(3, 20); kill++) {
       await chaos.pause(50, 1500);

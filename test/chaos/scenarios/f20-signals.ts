@@ -3,7 +3,7 @@ import type { Chaos } from '../chaos.ts';
 import type { Member } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 4000;
+const RATE = 1500;
 const SESSION = { KAFKA_SESSION_TIMEOUT_MS: '2000' };
 const AT_ONCE_MS = 2000;
 /** Exit code of a program that a second signal ended. */
