@@ -187,6 +187,12 @@ export class Member {
     return least;
   }
 
+  /** Resident memory at its highest, since the last start. */
+  async peakBytes(): Promise<number> {
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
+    return 1024 * Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]);
+  }
+
   /** Whether `/readyz` said all these reasons at one time or another since `sinceMs` (of `Date.now()`). */
   saidSince(sinceMs: number, ...reasons: readonly string[]): boolean {
     const states = this.statesSince(sinceMs);

@@ -7,7 +7,7 @@ const RATE = 2000;
 const SLOW = { bytesPerSecond: 1_500_000, latencyMs: 30 };
 /** Slower than what comes in: a fetch takes longer than a request may. */
 const VERY_SLOW = { bytesPerSecond: 250_000, latencyMs: 100 };
-const MEAN_BYTES_TO_RESET = 2_000_000;
+const MEAN_BYTES_TO_RESET = 500_000;
 
 export const badLink: Scenario = {
   id: 'F10',
