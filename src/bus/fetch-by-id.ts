@@ -128,6 +128,8 @@ function readPartition(reader: FlexibleReader): AnsweredPartition {
     messages: splitBatches(reader.bytes()),
   };
   reader.skipTags();
+  // kafkajs hands on the list itself, and nothing else of this.
+  Object.assign(partition.messages, { logStartOffset: Number(partition.lastStartOffset) });
   return partition;
 }
 

@@ -31,7 +31,12 @@ export function toFetched(payload: EachBatchPayload, ids: TopicIds): FetchedPart
   const batches = batch.messages.map(asUndecoded);
   const last = batches.at(-1);
   // kafkajs's type leaves the field out.
-  const { fetchedOffset } = batch as typeof batch & { readonly fetchedOffset: string };
+  const { fetchedOffset, rawMessages } = batch as typeof batch & {
+    readonly fetchedOffset: string;
+    /** As `fetch-by-id.ts` made it; other fetches do not say where the log starts. */
+    readonly rawMessages?: { readonly logStartOffset?: number };
+  };
+  const logStartOffset = rawMessages?.logStartOffset;
   const fetchOffset = Number(fetchedOffset);
   const lost = lostStretch(batch);
   return {
@@ -43,6 +48,7 @@ export function toFetched(payload: EachBatchPayload, ids: TopicIds): FetchedPart
       batches,
       highWatermark: Number(batch.highWatermark),
       ...(lost === undefined ? {} : { lostFromOffset: lost.from }),
+      ...(logStartOffset === undefined ? {} : { logStartOffset }),
     },
     heartbeat: () => payload.heartbeat(),
     resolve: () => {

@@ -40,8 +40,13 @@ export interface BatchFault {
 /** A compressed record takes at least this share of a byte; codecs reach about 1000 : 1 on real data. */
 const MAX_COMPRESSED_RECORDS_PER_BYTE = 1024;
 
+/** How many records a batch of transaction markers holds, those below `firstOffset` left out. */
+export function controlRecordCount(header: BatchHeader, firstOffset: number): number {
+  return header.recordsCount === 0 ? 0 : plausibleRecordCount(header, firstOffset);
+}
+
 /** How many records a batch that cannot be read stands for, those below `firstOffset` left out. */
-export function plausibleRecordCount(header: BatchHeader, firstOffset: number): number {
+function plausibleRecordCount(header: BatchHeader, firstOffset: number): number {
   const { recordsCount, lastOffsetDelta } = header;
   const recordBytes = header.end - header.start - BatchLayout.records;
   const isCompressed = (header.attributes & 0x07) !== 0;

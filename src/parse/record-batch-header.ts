@@ -3,6 +3,18 @@
  * Source: Kafka protocol guide, "Record Batch". Integers are big-endian.
  */
 
+/**
+ * Batches at `memory[start, start + length)`; records below `firstOffset` are passed over, uncounted, and so are
+ * batches that begin at or past `endOffset`.
+ */
+export interface BatchStretch {
+  readonly memory: Uint8Array;
+  readonly start: number;
+  readonly length: number;
+  readonly firstOffset: number;
+  readonly endOffset?: number;
+}
+
 /** Byte offsets from the start of the batch. */
 export const BatchLayout = {
   baseOffset: 0,

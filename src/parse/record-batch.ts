@@ -6,7 +6,7 @@
 import {
   type BatchFault,
   type BatchFaultReason,
-  plausibleRecordCount,
+  controlRecordCount,
   restOfBatchFault,
   wholeBatchFault,
 } from './batch-fault.ts';
@@ -17,19 +17,12 @@ import {
   BatchAttribute,
   BatchHeader,
   BatchLayout,
+  type BatchStretch,
   LENGTH_PREFIX_BYTES,
   MIN_RECORD_BYTES,
   plausibleTimestampMs,
 } from './record-batch-header.ts';
 import { VarintCursor } from './varint-cursor.ts';
-
-/** Batches at `memory[start, start + length)`; records below `firstOffset` are passed over, uncounted. */
-export interface BatchStretch {
-  readonly memory: Uint8Array;
-  readonly start: number;
-  readonly length: number;
-  readonly firstOffset: number;
-}
 
 export interface RecordBatchReaderOptions {
   /** Cap on the records of one compressed batch once decompressed. */
@@ -87,6 +80,7 @@ export class RecordBatchReader {
   #nextStart = 0;
   #end = 0;
   #firstOffset = 0;
+  #endOffset = Number.POSITIVE_INFINITY;
   // The batch being walked.
   #isOpen = false;
   #remainingCount = 0;
@@ -110,6 +104,7 @@ export class RecordBatchReader {
     this.#nextStart = start;
     this.#end = Math.min(start + length, memory.byteLength);
     this.#firstOffset = stretch.firstOffset;
+    this.#endOffset = stretch.endOffset ?? Number.POSITIVE_INFINITY;
     this.#remainingCount = 0;
     this.#isOpen = false;
     this.fault = null;
@@ -205,6 +200,7 @@ export class RecordBatchReader {
     const kind = header.read(this.#view, start, end);
     if (kind === 'cut') return this.#refuse('corrupt_batch', 'the batch is not whole');
     if (header.lastOffsetDelta >= 0 && header.lastOffset < this.#firstOffset) return false;
+    if (header.baseOffset >= this.#endOffset) return false;
     if (kind === 'foreign') {
       return this.#refuse('unsupported_batch', `record format ${header.magic} is not supported`);
     }
@@ -255,8 +251,7 @@ export class RecordBatchReader {
   }
 
   #countControl(): void {
-    const header = this.#header;
-    const count = header.recordsCount === 0 ? 0 : plausibleRecordCount(header, this.#firstOffset);
+    const count = controlRecordCount(this.#header, this.#firstOffset);
     this.controlCount += count;
     this.receivedCount += count;
   }

@@ -62,8 +62,8 @@ export class BatchParser {
     this.#begin(task);
     if (task.refusal?.isUndecoded === true) return this.#refuseUndecoded(task, task.refusal);
     const reader = this.#reader;
-    const { start, length, firstOffset } = task;
-    reader.reset({ memory: new Uint8Array(task.memory), start, length, firstOffset });
+    const { start, length, firstOffset, endOffset } = task;
+    reader.reset({ memory: new Uint8Array(task.memory), start, length, firstOffset, endOffset });
     while (reader.nextBatch()) {
       while (reader.next()) {
         if (reader.offset >= task.endOffset) continue;

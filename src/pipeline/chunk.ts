@@ -86,8 +86,16 @@ export function createChunk({ stretch, ...range }: NewChunk): Chunk {
   };
 }
 
+export interface LostStretch {
+  readonly fromOffset: number;
+  /** Exclusive. */
+  readonly toOffset: number;
+  /** Records of it that were stored before Kafka deleted them. */
+  readonly presentCount: number;
+}
+
 /** Stands for offsets that Kafka no longer has, so that the lane stays contiguous and its ledger names them. */
-export function createLostChunk(fromOffset: number, toOffset: number): Chunk {
+export function createLostChunk({ fromOffset, toOffset, presentCount }: LostStretch): Chunk {
   return {
     fromOffset,
     toOffset,
@@ -97,10 +105,10 @@ export function createLostChunk(fromOffset: number, toOffset: number): Chunk {
     isAlone: false,
     openBlockCount: 0,
     outcome: {
-      receivedCount: 0,
+      receivedCount: presentCount,
       storedCount: 0,
-      alreadyPresentCount: 0,
-      lostUpstreamCount: toOffset - fromOffset,
+      alreadyPresentCount: presentCount,
+      lostUpstreamCount: toOffset - fromOffset - presentCount,
       filtered: {},
       deadLettered: {},
       deadLetterOffsets: new Float64Array(),

@@ -120,6 +120,7 @@ export class Committer {
   async #commitKafka(): Promise<void> {
     const { kafka, telemetry } = this.#ports;
     if (kafka === undefined) return;
+    const epoch = kafka.epoch();
     const lanes: Lane[] = [];
     for (const lane of kafka.lanes()) if (this.#isBehind(lane)) lanes.push(lane);
     if (lanes.length === 0) return;
@@ -131,7 +132,7 @@ export class Committer {
       }),
     );
     await failpoint('commit_between');
-    await kafka.source.commit(kafka.epoch(), offsets);
+    await kafka.source.commit(epoch, offsets);
     for (const [i, lane] of lanes.entries()) this.#kafkaOffsets.set(lane, offsets[i]?.offset ?? 0);
     telemetry.emit('offsets_committed', { laneCount: lanes.length });
   }

@@ -2,7 +2,7 @@
  * Moves chunks of record batches from lanes through the parse pool to the writers and back into their lanes'
  * order. One owner of all lanes; no work per event.
  */
-import { errorMessage, type MillraceError } from '../errors.ts';
+import { errorMessage, type MillraceError, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Arena } from './arena.ts';
 import {
@@ -21,7 +21,9 @@ import { LaneRecovery } from './lane-recovery.ts';
 import type { ParsePool } from './parse-pool.ts';
 import { TASKS_PER_WORKER } from './parse-pool.ts';
 import type { ParseResult } from './parse-protocol.ts';
+import { ParseQueue, type Queued } from './parse-queue.ts';
 import type { Clock, LaneOwnership } from './ports.ts';
+import type { PresentByTable } from './present.ts';
 import { Totals } from './totals.ts';
 
 export interface CoordinatorPorts {
@@ -38,11 +40,8 @@ export interface CoordinatorPorts {
 
 /** Rows that may be stored without being in the ledger, over all lanes: the next owner reads them back, 16 bytes each. */
 const MAX_UNLEDGERED = 2_000_000;
-
-interface Queued {
-  readonly lane: Lane;
-  readonly chunk: Chunk;
-}
+/** Pause before a task that no worker could take, or that ends every worker, is tried again. */
+const RETRY_DEAD_MS = 1000;
 
 /**
  * Modes: chunks are dispatched in the order of their arrival while the pool has room and fewer than
@@ -53,9 +52,8 @@ interface Queued {
 export class Coordinator {
   readonly #ports: CoordinatorPorts;
   readonly #lanes = new Set<Lane>();
-  readonly #queue: Queued[] = [];
+  readonly #queue = new ParseQueue();
   /** Chunks that a worker ended with: one at a time, by a worker of their own, while the others go on. */
-  readonly #suspects: Queued[] = [];
   #isParsingSuspect = false;
   readonly #writes: ChunkWrites;
   readonly #recovery: LaneRecovery;
@@ -91,33 +89,26 @@ export class Coordinator {
 
   /** True while parsed blocks may still come without new input. */
   get isParsing(): boolean {
-    return this.#parsingCount + this.#queue.length + this.#suspects.length > 0;
+    return this.#parsingCount > 0 || !this.#queue.isEmpty;
   }
 
-  /** The lane that has waited longest for its next chunk to be stored; undefined when nothing is in flight. */
-  get slowestLane(): { readonly lane: Lane; readonly stalledMs: number } | undefined {
-    let slowest: Lane | undefined;
-    for (const lane of this.#lanes) {
-      if (lane.chunks.length === 0) continue;
-      if (slowest === undefined || lane.lastProgressMs < slowest.lastProgressMs) slowest = lane;
-    }
-    if (slowest === undefined) return undefined;
-    return { lane: slowest, stalledMs: this.#ports.clock.steady() - slowest.lastProgressMs };
-  }
-
-  openLane(spec: LaneSpec): Lane {
-    const lane = new Lane(spec);
+  /** `present`: what is stored at or past its start already. */
+  openLane(spec: LaneSpec, present?: PresentByTable): Lane {
+    const lane = new Lane(spec, present);
     this.#lanes.add(lane);
     return lane;
   }
 
   closeLane(lane: Lane): void {
+    if (lane.isClosed) return;
     lane.close();
     this.#lanes.delete(lane);
     this.#recovery.forget(lane);
-    this.#unqueue(lane);
+    this.#queue.remove(lane);
     this.#writes.drop(lane);
     for (const chunk of lane.chunks) if (chunk.state !== 'parsing') this.#release(chunk);
+    // Its blocks made room for those of others.
+    this.dispatch();
   }
 
   /** Somebody else has taken the lane. */
@@ -133,10 +124,11 @@ export class Coordinator {
     if (lane.isClosed) return;
     if (!lane.isDoubtful) {
       lane.isDoubtful = true;
-      this.#unqueue(lane);
+      this.#queue.remove(lane);
       this.#writes.drop(lane);
     }
     this.#recovery.doubt(lane, error, mayHurry);
+    this.dispatch();
   }
 
   submit(lane: Lane, work: NewChunk): void {
@@ -150,18 +142,23 @@ export class Coordinator {
   /** The source went on at `toOffset`: what lies before is lost, and the ledger says so. */
   skipLost(lane: Lane, toOffset: number): void {
     if (lane.isClosed || toOffset <= lane.takenOffset) return;
-    const chunk = createLostChunk(lane.takenOffset, toOffset);
+    const fromOffset = lane.takenOffset;
+    const chunk = createLostChunk({
+      fromOffset,
+      toOffset,
+      presentCount: lane.presentCount(fromOffset, toOffset),
+    });
     lane.push(chunk);
     this.#stored(lane, chunk);
   }
 
   /** Chunks that waited for the ledger, or for anything else, may go. */
   dispatch(): void {
-    for (let next = this.#queue[0]; next !== undefined && this.#mayParse(next); next = this.#queue[0]) {
-      this.#queue.shift();
+    for (let next = this.#queue.head; next !== undefined && this.#mayParse(next); next = this.#queue.head) {
+      this.#queue.takeHead();
       void this.#parse(next.lane, next.chunk);
     }
-    const suspect = this.#isParsingSuspect ? undefined : this.#suspects.shift();
+    const suspect = this.#isParsingSuspect ? undefined : this.#queue.takeSuspect();
     if (suspect !== undefined) void this.#parse(suspect.lane, suspect.chunk);
   }
 
@@ -227,7 +224,10 @@ export class Coordinator {
       fromOffset: chunk.fromOffset,
       error: errorMessage(error),
     });
-    if (!chunk.isSuspect) {
+    if (toMillraceError(error).code === 'shutting_down' || chunk.refusal?.isUndecoded === true) {
+      // The worker could not be started, or not even copying bytes succeeds: no fault of the records.
+      this.#retryLater(lane, chunk);
+    } else if (!chunk.isSuspect) {
       // Another chunk may have ended the worker: alone it will show.
       chunk.isSuspect = true;
       this.#enqueue(lane, [chunk], 'front');
@@ -245,23 +245,20 @@ export class Coordinator {
     this.#enqueue(lane, parts, 'front');
   }
 
+  #retryLater(lane: Lane, chunk: Chunk): void {
+    chunk.state = 'queued';
+    setTimeout(() => {
+      if (!lane.isClosed && chunk.state === 'queued' && lane.chunks.includes(chunk))
+        this.#enqueue(lane, [chunk], 'front');
+    }, RETRY_DEAD_MS).unref();
+  }
+
   /** A lane that rests keeps its chunks for itself. */
   #enqueue(lane: Lane, chunks: readonly Chunk[], end: 'front' | 'back'): void {
     for (const chunk of chunks) chunk.state = 'queued';
     if (lane.isDoubtful) return;
-    const entries = chunks.map((chunk) => ({ lane, chunk }));
-    for (const queue of [this.#queue, this.#suspects]) {
-      const own = entries.filter(({ chunk }) => chunk.isSuspect === (queue === this.#suspects));
-      if (end === 'front') queue.unshift(...own);
-      else queue.push(...own);
-    }
+    this.#queue.add(lane, chunks, end);
     this.dispatch();
-  }
-
-  #unqueue(lane: Lane): void {
-    for (const queue of [this.#queue, this.#suspects]) {
-      for (let i = queue.length - 1; i >= 0; i--) if (queue[i]?.lane === lane) queue.splice(i, 1);
-    }
   }
 
   /** Everything that is not stored is parsed again, past what turned out to be present. */

@@ -6,7 +6,8 @@ import type { Telemetry } from '../telemetry.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Health } from './health.ts';
 import type { KafkaLanes } from './kafka-lanes.ts';
-import type { KafkaSource } from './ports.ts';
+import type { Lane } from './lane.ts';
+import type { Clock, KafkaSource } from './ports.ts';
 import type { Writer } from './writer.ts';
 
 export interface DiskGuardOptions {
@@ -98,6 +99,7 @@ const WATCH_INTERVAL_MS = 1000;
 const STALL_MS = 30_000;
 
 export interface WatchdogOptions {
+  readonly clock: Clock;
   readonly coordinator: Coordinator;
   readonly health: Health;
   readonly kafka?: Pick<KafkaSource, 'status'> | undefined;
@@ -132,7 +134,7 @@ export class Watchdog {
 
   #checkProgress(): void {
     const { health, coordinator, kafkaLanes } = this.#options;
-    const { slowestLane } = coordinator;
+    const slowestLane = findSlowestLane(coordinator.lanes, this.#options.clock.steady());
     if (kafkaLanes.assigningMs >= STALL_MS) {
       const seconds = Math.floor(kafkaLanes.assigningMs / 1000);
       return health.set('no_progress', `The Kafka assignment has waited for ClickHouse for ${seconds} s.`);
@@ -153,4 +155,17 @@ export class Watchdog {
     if (isWell) return health.clear('kafka_unavailable');
     health.set('kafka_unavailable', status.lastError ?? `The consumer is ${status.state}.`);
   }
+}
+
+/** The lane that has waited longest for its next chunk to be stored; undefined when nothing is in flight. */
+function findSlowestLane(
+  lanes: Iterable<Lane>,
+  nowMs: number,
+): { readonly lane: Lane; readonly stalledMs: number } | undefined {
+  let slowest: Lane | undefined;
+  for (const lane of lanes) {
+    if (lane.chunks.length === 0) continue;
+    if (slowest === undefined || lane.lastProgressMs < slowest.lastProgressMs) slowest = lane;
+  }
+  return slowest === undefined ? undefined : { lane: slowest, stalledMs: nowMs - slowest.lastProgressMs };
 }

@@ -45,7 +45,9 @@ const MAX_BACKOFF_MS = 5000;
 export class KafkaLanes implements KafkaSourceHandlers {
   readonly #ports: KafkaLanesPorts;
   readonly #lanes = new Map<string, Lane>();
+  /** Lanes that were claimed and have had no delivery yet. */
   readonly #standings = new Map<string, LaneStanding>();
+  readonly #opening = new Map<string, { readonly epoch: number; readonly lane: Promise<Lane> }>();
   #epoch = 0;
   #isDraining = false;
   #assigningSinceMs: number | undefined;
@@ -98,6 +100,8 @@ export class KafkaLanes implements KafkaSourceHandlers {
     for (const { topic, topicId } of partitions) {
       if (!numbers.has(topic)) numbers.set(topic, await this.#ports.sourceNumber(topic, topicId));
     }
+    // A claim without a condition takes the lanes from whoever has them: only under the assignment of now.
+    if (epoch !== this.#epoch) return;
     const requests = partitions.map(({ topic, partition }) => ({
       source: numbers.get(topic) ?? 0,
       partition,
@@ -144,7 +148,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
     const key = keyOf(delivery);
     const lane = this.#lanes.get(key);
     if (epoch !== this.#epoch) throw this.#closed(key, epoch);
-    if (lane === undefined) return await this.#openLane(delivery);
+    if (lane === undefined) return await this.#openOnce(key, delivery);
     if (lane.isClosed) throw this.#closed(key, epoch);
     if (lostFromOffset === undefined) return lane;
     if (fetchOffset < lostFromOffset) {
@@ -156,9 +160,21 @@ export class KafkaLanes implements KafkaSourceHandlers {
     return lane;
   }
 
+  /** Deliveries of one partition may come side by side; the first opens its lane. */
+  async #openOnce(key: string, delivery: Delivery): Promise<Lane> {
+    const { epoch } = delivery;
+    const known = this.#opening.get(key);
+    if (known?.epoch === epoch) return await known.lane;
+    const lane = this.#openLane(delivery).finally(() => {
+      if (this.#opening.get(key)?.lane === lane) this.#opening.delete(key);
+    });
+    this.#opening.set(key, { epoch, lane });
+    return await lane;
+  }
+
   /** The lane goes on at the end of its ledger, or where Kafka's records begin when that lies further on. */
   async #openLane(delivery: Delivery): Promise<Lane> {
-    const { epoch, fetchOffset, highWatermark, lostFromOffset } = delivery;
+    const { epoch, fetchOffset, highWatermark } = delivery;
     const key = keyOf(delivery);
     let standing = this.#standings.get(key);
     if (standing === undefined) throw this.#closed(key, epoch);
@@ -168,27 +184,25 @@ export class KafkaLanes implements KafkaSourceHandlers {
       const { source, partition, epoch: heldEpoch } = standing;
       const request = { source, partition, heldEpoch, fromOffset: fetchOffset };
       [standing] = await this.#ports.ownership.claim([request]);
+      if (standing === undefined) this.#ports.rejoin(epoch, `another process took ${key}`);
       if (standing === undefined || epoch !== this.#epoch) throw this.#closed(key, epoch);
       ledgerOffset = fetchOffset;
     }
-    // While this one waited, another delivery may have opened it.
-    const known = this.#lanes.get(key);
-    if (known !== undefined) return known;
-    const lostFrom = Math.max(
-      Math.min(lostFromOffset ?? fetchOffset, fetchOffset),
-      standing.ledgerOffset ?? 0,
+    const lostFrom = firstLost(delivery, standing.ledgerOffset);
+    const lane = this.#ports.coordinator.openLane(
+      {
+        source: standing.source,
+        partition: standing.partition,
+        name: delivery.topic,
+        epoch: standing.epoch,
+        startOffset: lostFrom < fetchOffset ? lostFrom : Math.max(fetchOffset, ledgerOffset),
+        sourceOffset: fetchOffset,
+        onLost: () => this.#ports.rejoin(epoch, `another process took ${key}`),
+      },
+      standing.present,
     );
-    const lane = this.#ports.coordinator.openLane({
-      source: standing.source,
-      partition: standing.partition,
-      name: delivery.topic,
-      epoch: standing.epoch,
-      startOffset: lostFrom < fetchOffset ? lostFrom : Math.max(fetchOffset, ledgerOffset),
-      sourceOffset: fetchOffset,
-      present: standing.present,
-      onLost: () => this.#ports.rejoin(epoch, `another process took ${key}`),
-    });
     this.#lanes.set(key, lane);
+    this.#standings.delete(key);
     this.#ports.coordinator.skipLost(lane, fetchOffset);
     return lane;
   }
@@ -218,6 +232,20 @@ export class KafkaLanes implements KafkaSourceHandlers {
 
 function keyOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
+}
+
+/**
+ * First offset that Kafka no longer had when the lane opens; `fetchOffset` when none is lost. A group whose commits
+ * have expired begins at the start of the log without a word: then the ledger tells where reading should have gone on.
+ */
+function firstLost(
+  { fetchOffset, lostFromOffset, logStartOffset }: Delivery,
+  ledgerOffset: number | undefined,
+): number {
+  const isLedgerGone =
+    ledgerOffset !== undefined && logStartOffset !== undefined && ledgerOffset < logStartOffset;
+  const from = lostFromOffset ?? (isLedgerGone ? ledgerOffset : fetchOffset);
+  return Math.max(Math.min(from, fetchOffset), ledgerOffset ?? 0);
 }
 
 interface BatchGroup {

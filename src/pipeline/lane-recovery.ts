@@ -37,7 +37,7 @@ const OWNER = 'inserts';
 export class LaneRecovery {
   readonly #ports: LaneRecoveryPorts;
   readonly #handlers: LaneRecoveryHandlers;
-  /** Doubtful lanes, and when each may be claimed; milliseconds since the epoch. */
+  /** Doubtful lanes, and when each may be claimed; milliseconds of the steady clock. */
   readonly #dueMs = new Map<Lane, number>();
   readonly #failing = new Set<Lane>();
   #claimFailureCount = 0;
@@ -90,8 +90,11 @@ export class LaneRecovery {
     }
     if (lanes.length > 0) {
       this.#isClaiming = true;
-      await this.#claim(lanes);
-      this.#isClaiming = false;
+      try {
+        await this.#claim(lanes);
+      } finally {
+        this.#isClaiming = false;
+      }
     }
     this.#arm();
   }

@@ -19,8 +19,6 @@ export interface LaneSpec {
   readonly startOffset: number;
   /** Where the source stands when the lane opens, as far as its commits go; absent: at `startOffset`. */
   readonly sourceOffset?: number;
-  /** What is stored at or past `startOffset` already. */
-  readonly present?: PresentByTable;
   /** Called when somebody else took the lane, after it was closed. */
   readonly onLost?: () => void;
 }
@@ -54,7 +52,7 @@ export class Lane {
   readonly chunks: Chunk[] = [];
   /** End of the partition as its source last saw it (exclusive). */
   highWatermark = 0;
-  /** When a chunk was last stored, or the first came into an empty lane; milliseconds since the epoch. */
+  /** When a chunk was last stored, or the first came into an empty lane; milliseconds of the steady clock. */
   lastProgressMs = 0;
   isDoubtful = false;
   /** Doubts since something was stored last. */
@@ -72,10 +70,10 @@ export class Lane {
   readonly #uncommitted = emptyTally();
   readonly #total = emptyTally();
 
-  constructor(spec: LaneSpec) {
+  constructor(spec: LaneSpec, present = NOTHING_PRESENT) {
     this.spec = spec;
     this.#epoch = spec.epoch;
-    this.#present = spec.present ?? NOTHING_PRESENT;
+    this.#present = present;
     this.#presentEnd = presentEnd(this.#present);
     this.#takenOffset = spec.startOffset;
     this.#storedOffset = spec.startOffset;
@@ -123,6 +121,12 @@ export class Lane {
     this.#present = present;
     this.#presentEnd = presentEnd(present);
     this.isDoubtful = false;
+  }
+
+  /** Records of a range that are stored already. */
+  presentCount(fromOffset: number, toOffset: number): number {
+    const present = slicePresent(this.#present, fromOffset, toOffset);
+    return present === undefined ? 0 : present.logs.offsets.length + present.dead_letters.offsets.length;
   }
 
   /** The chunk as work for a parse worker. */

@@ -58,8 +58,13 @@ export function createParsePool(workerCount: number, workerData: ParseWorkerData
   async function runAlone(task: ParseTask): Promise<ParseResult> {
     clearTimeout(loneIdle);
     lone ??= createPool(1, workerData);
+    const worker = lone;
     try {
-      return await run<ParseResult>(task, lone);
+      return await run<ParseResult>(task, worker);
+    } catch (error) {
+      // Its worker could not be started, and the pool was given up: the task was never in its hands.
+      if (worker === lone) throw error;
+      throw new MillraceError('shutting_down', 'A worker of its own could not be started.', { cause: error });
     } finally {
       clearTimeout(loneIdle);
       loneIdle = setTimeout(endLone, LONE_IDLE_MS).unref();

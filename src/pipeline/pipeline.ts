@@ -116,6 +116,7 @@ export class Pipeline {
       telemetry,
     });
     this.#watchdog = new Watchdog({
+      clock,
       coordinator,
       health: this.health,
       kafka: ports.kafka,

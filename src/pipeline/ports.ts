@@ -36,6 +36,8 @@ export interface Delivery extends TopicPartition {
    * Stated again until the delivery is taken, and in each epoch until an offset behind it is committed.
    */
   readonly lostFromOffset?: number;
+  /** First offset that the broker still has; absent where it does not say. */
+  readonly logStartOffset?: number;
 }
 
 export interface KafkaSourceHandlers {

@@ -79,7 +79,7 @@ describe('Lane', () => {
   it('names offsets that Kafka had deleted in the ledger, apart from what was received', () => {
     const subject = lane();
     subject.push(chunk(100, 110));
-    subject.push(createLostChunk(110, 150));
+    subject.push(createLostChunk({ fromOffset: 110, toOffset: 150, presentCount: 3 }));
     expect(subject.takeStored()).toEqual([]);
     const [first] = subject.chunks;
     if (first !== undefined) first.state = 'stored';
@@ -87,8 +87,9 @@ describe('Lane', () => {
     expect(subject.ledgerEntry()).toMatchObject({
       fromOffset: 100,
       toOffset: 150,
-      receivedCount: 10,
-      lostUpstreamCount: 40,
+      receivedCount: 13,
+      alreadyPresentCount: 3,
+      lostUpstreamCount: 37,
     });
   });
 
@@ -97,14 +98,9 @@ describe('Lane', () => {
       offsets: Float64Array.from(offsets),
       times: Float64Array.from(offsets, (offset) => offset * 1000),
     });
-    const subject = new Lane({
-      source: 1,
-      partition: 2,
-      name: 'logs',
-      epoch: 3,
-      startOffset: 100,
-      present: { logs: rows([101, 105, 112]), dead_letters: rows([106]) },
-    });
+    const spec = { source: 1, partition: 2, name: 'logs', epoch: 3, startOffset: 100 };
+    const subject = new Lane(spec, { logs: rows([101, 105, 112]), dead_letters: rows([106]) });
+    expect(subject.presentCount(101, 107)).toBe(3);
     const [a, b] = [chunk(100, 106), chunk(106, 112)];
     expect(subject.taskFor(a).present?.logs.offsets).toEqual(Float64Array.of(101, 105));
     expect(subject.taskFor(b).present).toEqual({ logs: rows([]), dead_letters: rows([106]) });
