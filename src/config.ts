@@ -10,6 +10,7 @@ import { readValue } from './config/read-value.ts';
 import type { Setting } from './config/setting.ts';
 import { type Config, FILE_SECTIONS, SETTING_BY_NAME, SETTINGS } from './config/settings.ts';
 import { errorMessage, MillraceError, quoteValue } from './errors.ts';
+import { parseFailpoints } from './failpoints.ts';
 import { REDACTED, redactUrl, Secret } from './secret.ts';
 
 export type { Config } from './config/settings.ts';
@@ -44,11 +45,20 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   moveCredentials(values, given, problems);
   const config = Object.freeze(values) as unknown as Config;
   // Contradictions are judged on readable values only; defaults stand in for unreadable ones.
-  problems.push(...findContradictions(config));
+  problems.push(...findContradictions(config), ...findFailpointProblems(config, sources.env));
   if (isComplete) checkFiles(config, given, problems);
   if (problems.length > 0) throw invalid(problems);
   const origins = new Map([...given].map(([name, entry]) => [name, entry.origin]));
   return { config, origins, warnings: findWarnings(config, given) };
+}
+
+function findFailpointProblems(config: Config, env: ConfigSources['env']): string[] {
+  try {
+    parseFailpoints(config.failpoints, { isProduction: env['NODE_ENV'] === 'production' });
+    return [];
+  } catch (error) {
+    return [errorMessage(error)];
+  }
 }
 
 function invalid(problems: readonly string[]): MillraceError {

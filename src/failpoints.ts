@@ -83,16 +83,28 @@ export function armedFailpoints(): ArmedFailpoints | undefined {
   return current;
 }
 
-/** Throws `config_invalid` for a text that cannot be understood, and for any in production mode. */
-export function armFailpoints(text: string | undefined, { isProduction }: { isProduction: boolean }): void {
-  if (text === undefined || text.trim() === '') return;
+/** Throws `config_invalid` for a text that cannot be understood, and for any in production mode. True: some are armed. */
+export function armFailpoints(
+  text: string | undefined,
+  { isProduction }: { isProduction: boolean },
+): boolean {
+  current = parseFailpoints(text, { isProduction });
+  return current !== undefined;
+}
+
+/** What `armFailpoints` would arm; it throws the same. */
+export function parseFailpoints(
+  text: string | undefined,
+  { isProduction }: { isProduction: boolean },
+): ArmedFailpoints | undefined {
+  if (text === undefined || text.trim() === '') return undefined;
   if (isProduction) {
     throw new MillraceError('config_invalid', 'FAILPOINTS is for tests: not with NODE_ENV=production.');
   }
   const entries = text.split(',').map((entry) => entry.trim());
   const sabotages = entries.filter((entry) => entry.startsWith('sabotage:')).map(parseSabotage);
   const armed = entries.filter((entry) => !entry.startsWith('sabotage:')).map(parsePoint);
-  current = { armed, sabotages, hits: new Int32Array(new SharedArrayBuffer(4 * FAILPOINTS.length)) };
+  return { armed, sabotages, hits: new Int32Array(new SharedArrayBuffer(4 * FAILPOINTS.length)) };
 }
 
 export function isSabotaged(name: Sabotage): boolean {

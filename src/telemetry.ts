@@ -17,6 +17,10 @@ interface InternalEvent {
 
 export const INTERNAL_EVENTS = {
   started: { level: 'info', text: 'Millrace started' },
+  failpoints_armed: {
+    level: 'warn',
+    text: 'FAILPOINTS is set: this program will fail on purpose; only tests may do that',
+  },
   stopping: { level: 'info', text: 'stopping: draining what is in flight' },
   stopped: { level: 'info', text: 'stopped' },
   store_started: { level: 'info', text: 'ClickHouse is ready' },

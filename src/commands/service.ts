@@ -87,7 +87,10 @@ export class Service {
 
   /** Opens everything; what was opened is closed again when a part cannot be. Resolves with the API's port. */
   async start(): Promise<number> {
-    armFailpoints(this.#config.failpoints, { isProduction: process.env['NODE_ENV'] === 'production' });
+    const isProduction = process.env['NODE_ENV'] === 'production';
+    if (armFailpoints(this.#config.failpoints, { isProduction })) {
+      this.#telemetry.emit('failpoints_armed', { failpoints: this.#config.failpoints ?? '' });
+    }
     try {
       const opened = await openStore(storeOptions(this.#config, this.#telemetry));
       this.#opened = opened;

@@ -182,6 +182,21 @@ describe('config', () => {
     );
   });
 
+  test('takes failpoints for tests only, and none that it does not know', () => {
+    const points = { MILLRACE_FAILPOINTS: 'insert_after:kill@3,sabotage:skip_guard' };
+    expect(load(points).failpoints).toBe('insert_after:kill@3,sabotage:skip_guard');
+    expect(problemsOf({ ...points, NODE_ENV: 'production' })).toContain('not with NODE_ENV=production');
+    for (const text of [
+      'insert_after',
+      'nowhere:kill',
+      'insert_after:sing',
+      'sabotage:all',
+      'worker:exit@0',
+    ]) {
+      expect(problemsOf({ MILLRACE_FAILPOINTS: text })).toContain(`FAILPOINTS has ${JSON.stringify(text)}`);
+    }
+  });
+
   test('refuses a password in arguments', () => {
     const text = problemsOf({}, { CLICKHOUSE_URL: 'http://u:hunter2@c' });
     expect(text).toContain('a password does not belong in arguments');
