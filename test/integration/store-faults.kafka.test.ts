@@ -104,13 +104,13 @@ describe('ClickHouse stands still (SIGSTOP)', () => {
 describe('ClickHouse is killed (SIGKILL)', () => {
   test('and started again under load: /readyz says so meanwhile, and every event arrives', async () => {
     const pipeline = await start();
+    const buffers = watchBuffers(pipeline);
+    const producing = produceEvents({ topics, count: 100_000 });
+    await pipeline.untilReceived(5000);
     const seen = new Set<string>();
     const timer = setInterval(() => {
       for (const reason of pipeline.problems()) seen.add(reason);
     }, 10);
-    const buffers = watchBuffers(pipeline);
-    const producing = produceEvents({ topics, count: 100_000 });
-    await pipeline.untilReceived(5000);
     clickhouse.kill();
     const account = await producing;
     await pipeline.untilReceived(account.sentCount);
