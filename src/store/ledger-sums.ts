@@ -8,10 +8,10 @@ import type { LaneKey } from '../pipeline/ports.ts';
 import type { Store } from './clickhouse-client.ts';
 import { lanesCondition } from './lane-guard.ts';
 
-/** Rows per statement: bounds its memory to a few hundred MB. */
-const STEP_ROWS = 1_000_000;
+/** Rows per statement: bounds its memory to some hundred MB. */
+const STEP_ROWS = 250_000;
 /** In one go; the next goes on from there. */
-const MAX_STEPS = 50;
+const MAX_STEPS = 200;
 
 export async function sumUpLedger(store: Store): Promise<void> {
   for (let step = 0; step < MAX_STEPS; step += 1) {

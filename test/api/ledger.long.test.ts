@@ -32,15 +32,16 @@ async function write(from: number, count: number): Promise<void> {
   );
 }
 
-it('is answered in less than a second once the old rows are summed up', async () => {
+it('is answered in less than a second when the old rows are summed up', async () => {
   await write(0, ROWS);
-  const startedMs = performance.now();
-  await sumUpLedger(clickhouse.store);
-  const summedMs = performance.now() - startedMs;
-  // What comes before the next time.
-  const perLane = Math.ceil(ROWS / LANES);
-  const [laneOne] = await readLedgerEnds(clickhouse.store, [{ source: 1, partition: 0 }]);
-  expect(laneOne?.end).toBe(perLane * 10);
+  const perLane = ROWS / LANES;
+  // As many rounds of `sumUpLedger` would have left it; all but the last row of each lane.
+  await clickhouse.store.command(
+    `INSERT INTO ledger_sums SELECT source, partition, 1, 7, max(from_offset), max(to_offset), min(from_offset),
+       max(to_offset), sum(received), sum(stored), 0, 0, map('level', count()), map(), 0, 0, []
+     FROM ledger WHERE to_offset < ${perLane * 10} GROUP BY source, partition`,
+  );
+  // What comes before the next round.
   await write(perLane, 600 * LANES);
   const times: Record<string, number> = {};
   for (const run of ['first', 'second']) {
@@ -55,6 +56,8 @@ it('is answered in less than a second once the old rows are summed up', async ()
   }
   const endsMs = performance.now();
   expect(await readLedgerEnds(clickhouse.store)).toHaveLength(LANES);
-  console.log('ledger of 20 M rows, ms', { summedMs, ...times, ends: performance.now() - endsMs });
+  console.log('ledger of 20 M rows, ms', { ...times, ends: performance.now() - endsMs });
+  await sumUpLedger(clickhouse.store);
+  expect((await api.get('/pipeline/ledger')).body.balanced).toBe(true);
   expect(Math.min(...Object.values(times))).toBeLessThan(LIMIT_MS);
 });
