@@ -6,7 +6,7 @@ import { MillraceError, quoteValue } from '../errors.ts';
 import { planRanges, type ReplayRequest } from '../replay/plan.ts';
 import type { LaneRange, ReplayMode, TopicView } from '../replay/ports.ts';
 import type { Store } from '../store/clickhouse-client.ts';
-import { countStored, findKafkaSource, readLedgerEnds, readRewritten } from '../store/replay-facts.ts';
+import { countStored, findKafkaSource, readPartitionEnds, readRewritten } from '../store/replay-facts.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { kafkaConnection } from './kafka-connection.ts';
 import type { ReplayPlan } from './replay-report.ts';
@@ -47,7 +47,7 @@ export async function makePlan(
     );
   }
   const { number: source, topicId } = known;
-  const ranges = planRanges(options, view, await readLedgerEnds(store, source));
+  const ranges = planRanges(options, view, await readPartitionEnds(store, source));
   const lanes = ranges.map((range): LaneRange => ({ ...range, source }));
   const stored = await countStored(store, lanes);
   const rewritten = mode === 'replace' ? await readRewritten(store, lanes) : [];

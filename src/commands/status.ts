@@ -26,7 +26,7 @@ interface LedgerEntry {
   readonly dead_lettered: Readonly<Record<string, number>>;
   readonly lost_upstream: number;
   readonly hole_count: number;
-  readonly in_flight_offsets: number;
+  readonly in_flight: number;
   readonly balanced: boolean;
 }
 
@@ -40,7 +40,7 @@ export function registerStatus(program: Command): void {
   addSettingFlags(command, ['general']);
 }
 
-/** Exit code 1 when the program is not ready, or the ledger is not balanced. */
+/** Exit code 1 when the program is not ready, or the ledger is not balanced: a row does not add up, or there is a hole. */
 async function showStatus(command: Command): Promise<void> {
   const options = command.opts<Record<string, unknown>>();
   const { dataDir } = loadCommandConfig(command);
@@ -110,7 +110,10 @@ function ledgerLines(ledger: readonly LedgerEntry[]): string[] {
 function unbalancedLines(ledger: readonly LedgerEntry[]): string[] {
   return ledger
     .filter(({ balanced }) => !balanced)
-    .map(({ source, partition }) => `ledger   NOT BALANCED: ${source}/${partition}`);
+    .map(({ source, partition, hole_count: holes }) => {
+      const why = holes === 0 ? '' : `: nothing is known of offsets in ${formatCount(holes)} places`;
+      return `ledger   NOT BALANCED: ${source}/${partition}${why}`;
+    });
 }
 
 const COLUMNS: readonly (readonly [string, (entry: LedgerEntry) => number])[] = [
@@ -121,7 +124,7 @@ const COLUMNS: readonly (readonly [string, (entry: LedgerEntry) => number])[] = 
   ['dead letters', (entry) => sumOf(entry.dead_lettered)],
   ['lost upstream', (entry) => entry.lost_upstream],
   ['holes', (entry) => entry.hole_count],
-  ['in flight', (entry) => entry.in_flight_offsets],
+  ['in flight', (entry) => entry.in_flight],
 ];
 
 function sumOf(counts: Readonly<Record<string, number>>): number {

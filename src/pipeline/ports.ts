@@ -118,6 +118,11 @@ export interface ClaimRequest extends LaneKey {
   readonly heldEpoch?: number;
 }
 
+export interface ClaimOptions {
+  /** Asked between the steps: once false, the claim gives its tokens back and rejects with `lane_closed`. */
+  readonly isWanted?: (() => boolean) | undefined;
+}
+
 /** Rows by ascending offset: offsets, and their record times in microseconds, place by place. */
 export interface PresentRows {
   readonly offsets: Float64Array;
@@ -128,6 +133,11 @@ export interface PresentRows {
 export interface LaneStanding extends LaneToken {
   /** End of the last stretch that the ledger holds (exclusive); absent: it holds none. */
   readonly ledgerOffset?: number;
+  /**
+   * Set: there is more than is read in one claim. `present` is complete below this offset and holds nothing of it and
+   * what follows: the lane must be claimed again when it gets there.
+   */
+  readonly presentTo?: number;
   /** What is stored at or past the offset that was read back from. */
   readonly present: Readonly<Record<BlockTable, PresentRows>>;
 }
@@ -138,7 +148,10 @@ export interface LaneOwnership {
    * minutes computed anew. Standings are in the order of the requests. A lane whose `heldEpoch` somebody else has
    * revoked has no standing (undefined); any other failure rejects the whole, and it may be tried again.
    */
-  claim(requests: readonly ClaimRequest[]): Promise<readonly (LaneStanding | undefined)[]>;
+  claim(
+    requests: readonly ClaimRequest[],
+    options?: ClaimOptions,
+  ): Promise<readonly (LaneStanding | undefined)[]>;
 }
 
 /** Where blocks go. Errors are MillraceErrors: `isRetryable` decides between waiting and bisecting. */

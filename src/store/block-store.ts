@@ -8,6 +8,8 @@ import type { Block } from '../pipeline/parse-protocol.ts';
 import type { BlockStore, BlockTable, LaneToken, LedgerEntry } from '../pipeline/ports.ts';
 import type { Store } from './clickhouse-client.ts';
 import { guardCondition, guardParams, nextWriteId } from './lane-guard.ts';
+import { LedgerAttempts } from './ledger-attempts.ts';
+import { sumUpLedger } from './ledger-sums.ts';
 
 export interface BlockStoreOptions {
   /** From `createOwnerName`: the same as that of the claims. */
@@ -47,6 +49,7 @@ const LEDGER_TARGET: Target = {
 
 /** The next round makes up for a ledger row that did not come through. */
 const LEDGER_TIMEOUT_MS = 10_000;
+const SUM_INTERVAL_MS = 600_000;
 
 /**
  * The columns that blocks carry, named: a block may leave any of them out, and then its rows have the default of the
@@ -62,11 +65,11 @@ function insertStatement({ table, columns, format }: Target, guard: string | und
   return `INSERT INTO ${table} (${names}) SELECT ${names} FROM input('${structure}') WHERE ${guard} FORMAT ${format}`;
 }
 
-function toLedgerRow(entry: LedgerEntry): object {
+function toLedgerRow(entry: LedgerEntry, epoch: number): object {
   return {
     source: entry.source,
     partition: entry.partition,
-    epoch: entry.epoch,
+    epoch,
     from_offset: entry.fromOffset,
     to_offset: entry.toOffset,
     received: entry.receivedCount,
@@ -78,9 +81,25 @@ function toLedgerRow(entry: LedgerEntry): object {
   };
 }
 
+/** Sums the ledger up now and then, beside everything else: nothing waits for it, and what fails is made up for. */
+function createSumming(store: Store): () => void {
+  let nextMs = 0;
+  return () => {
+    if (performance.now() < nextMs) return;
+    nextMs = Number.POSITIVE_INFINITY;
+    void sumUpLedger(store)
+      .catch(() => undefined)
+      .finally(() => {
+        nextMs = performance.now() + SUM_INTERVAL_MS;
+      });
+  };
+}
+
 export function createBlockStore(store: Store, options: BlockStoreOptions): BlockStore {
   const { owner, isGuarded = true } = options;
   const isAsking = (): boolean => isGuarded && !isSabotaged('skip_guard');
+  const attempts = new LedgerAttempts(store);
+  const sumUp = createSumming(store);
   return {
     async insertBlocks(
       table: BlockTable,
@@ -99,15 +118,20 @@ export function createBlockStore(store: Store, options: BlockStoreOptions): Bloc
     },
     async insertLedger(entries: readonly LedgerEntry[]): Promise<void> {
       if (entries.length === 0) return;
-      const statement = insertStatement(
-        LEDGER_TARGET,
-        isAsking() ? guardCondition(store, 'epoch') : undefined,
+      const statement = insertStatement(LEDGER_TARGET, isAsking() ? guardCondition(store) : undefined);
+      const epochs = await attempts.begin(entries);
+      const rows = entries.map((entry, i) => JSON.stringify(toLedgerRow(entry, epochs[i] ?? entry.epoch)));
+      await store.insertBytes(
+        {
+          statement,
+          params: isAsking() ? guardParams(entries) : {},
+          queryId: nextWriteId(owner),
+          signal: AbortSignal.timeout(LEDGER_TIMEOUT_MS),
+        },
+        [new TextEncoder().encode(rows.join('\n')).buffer],
       );
-      const rows = new TextEncoder().encode(
-        entries.map((entry) => JSON.stringify(toLedgerRow(entry))).join('\n'),
-      );
-      const signal = AbortSignal.timeout(LEDGER_TIMEOUT_MS);
-      await store.insertBytes({ statement, queryId: nextWriteId(owner), signal }, [rows.buffer]);
+      attempts.end(entries);
+      sumUp();
     },
   };
 }

@@ -12,7 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../errors.ts';
 import type { ClaimRequest, LaneKey, LaneToken } from '../pipeline/ports.ts';
 import type { Store } from './clickhouse-client.ts';
-import { laneCode, lanesCondition, revokedCondition, WRITE_PREFIX } from './lane-guard.ts';
+import { laneCode, lanesCondition, revokedCondition } from './lane-guard.ts';
+import { waitForWrites } from './lane-writes.ts';
 import { isMutexHeld } from './mutex.ts';
 
 /** Held by a command that replaces stored rows: nobody may take a lane meanwhile. */
@@ -32,8 +33,6 @@ const PAUSE_PER_ATTEMPT = 2;
 const MAX_PAUSE_MS = 5000;
 /** Tokens are milliseconds times this, plus a random number below it: below 2^53 until the year 2248. */
 const EPOCHS_PER_MS = 1024;
-const FIRST_POLL_MS = 5;
-const MAX_POLL_MS = 200;
 const MAX_NAME_LENGTH = 24;
 const UNIQUE_BYTES = 6;
 
@@ -98,6 +97,18 @@ function isLost(heldEpoch: number | undefined, standing: readonly StandingToken[
 
 type Settled = Map<number, LaneToken | undefined>;
 
+/** Lanes, as codes, of which somebody else drew a greater token meanwhile. Tokens must ascend from holder to holder. */
+async function readOvertaken(
+  store: Store,
+  lanes: readonly LaneKey[],
+  epoch: number,
+): Promise<ReadonlySet<number>> {
+  const newer = await store.query<LaneKey>(
+    `SELECT DISTINCT source, partition FROM lane_claims WHERE ${lanesCondition(lanes)} AND epoch > ${epoch}`,
+  );
+  return new Set(newer.map(laneCode));
+}
+
 /** One round of claims. Adds to `settled` the token of each lane, undefined for a lane that is lost. */
 async function attemptClaims(
   store: Store,
@@ -118,22 +129,24 @@ async function attemptClaims(
     await revoke(store, requests.map(toToken));
     throw error;
   }
+  const overtaken = await readOvertaken(store, requests, epoch);
   const found = await readStanding(store, requests);
   const revoked: LaneToken[] = [];
   for (const request of requests) {
     const code = laneCode(request);
     const others = (found.get(code) ?? []).filter((token) => token.epoch !== epoch);
-    if (isLost(request.heldEpoch, others)) {
-      settled.set(code, undefined);
-      revoked.push(toToken(request));
-    } else revoked.push(...others);
+    const isGivenUp = isLost(request.heldEpoch, others);
+    if (isGivenUp) settled.set(code, undefined);
+    // Overtaken, it leaves the others alone: the next attempt draws above them.
+    if (isGivenUp || overtaken.has(code)) revoked.push(toToken(request));
+    else revoked.push(...others);
   }
   await revoke(store, revoked);
-  await settleStanding(store, {
-    ...claims,
-    requests: requests.filter((request) => !settled.has(laneCode(request))),
-    epoch,
+  const open = requests.filter((request) => {
+    const code = laneCode(request);
+    return !settled.has(code) && !overtaken.has(code);
   });
+  await settleStanding(store, { ...claims, requests: open, epoch });
 }
 
 /** Settles the lanes whose new token stands; a token that somebody else revoked, or drew as well, is not good. */
@@ -158,14 +171,34 @@ async function settleStanding(
   await revoke(store, drawnTwice);
 }
 
+export interface Claimer {
+  readonly owner: string;
+  readonly isWanted?: (() => boolean) | undefined;
+}
+
+/** Throws `lane_closed` when the claim is no longer wanted, after giving back the tokens that were drawn for it. */
+export async function checkWanted(
+  store: Store,
+  { isWanted }: Claimer,
+  drawn: Iterable<LaneToken | undefined>,
+): Promise<void> {
+  if (isWanted === undefined || isWanted()) return;
+  await revoke(
+    store,
+    [...drawn].filter((token) => token !== undefined),
+  );
+  throw new MillraceError('lane_closed', 'The lanes are no longer wanted.');
+}
+
 /**
  * New tokens for the lanes, in the order of the requests; undefined where the request's `heldEpoch` no longer holds.
  * What the others have under way may still be running: see `waitForWrites`. Throws `store_unavailable` while stored
- * rows are being replaced, or when other claimers were faster again and again.
+ * rows are being replaced, or when other claimers were faster again and again, and `lane_closed` when the lanes are no
+ * longer wanted.
  */
 export async function claimTokens(
   store: Store,
-  owner: string,
+  claimer: Claimer,
   requests: readonly ClaimRequest[],
 ): Promise<(LaneToken | undefined)[]> {
   if (requests.length === 0) return [];
@@ -186,55 +219,14 @@ export async function claimTokens(
         `Others claimed the same ${open.length} lanes again and again.`,
       );
     }
+    await checkWanted(store, claimer, settled.values());
     const startedAt = performance.now();
-    await attemptClaims(store, owner, { requests: open, settled });
+    await attemptClaims(store, claimer.owner, { requests: open, settled });
     // Long enough that of several one gets through alone, however slow the store is now.
     const longestMs = Math.ceil((performance.now() - startedAt) * PAUSE_PER_ATTEMPT * attempt);
     if (settled.size < requests.length) await sleep(randomInt(Math.min(MAX_PAUSE_MS, longestMs)));
   }
   return requests.map((request) => settled.get(laneCode(request)));
-}
-
-/** Writes that run now: queries by owners the lanes ever had, and deletions from rollups. Ids of any kind. */
-async function readWrites(store: Store, lanes: string): Promise<string[]> {
-  const rows = await store.query<{ id: string }>(
-    `SELECT query_id AS id FROM system.processes
-     WHERE startsWith(query_id, '${WRITE_PREFIX}') AND replaceRegexpOne(query_id, '^${WRITE_PREFIX}(.*)-[^-]*$', '\\\\1')
-       IN (SELECT owner FROM lane_claims WHERE ${lanes})
-     UNION ALL
-     SELECT concat(table, '/', mutation_id) AS id FROM system.mutations
-     WHERE database = currentDatabase() AND NOT is_done AND position(command, 'lane_revocations') > 0`,
-  );
-  return rows.map(({ id }) => id);
-}
-
-async function waitUntilEnded(store: Store, lanes: string, timeoutMs: number): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  // Only those that run now: the guard refuses what comes later.
-  let running = await readWrites(store, lanes);
-  for (let pollMs = FIRST_POLL_MS; running.length > 0; pollMs = Math.min(MAX_POLL_MS, pollMs * 2)) {
-    if (performance.now() > deadline) {
-      throw new MillraceError(
-        'store_unavailable',
-        `Inserts into lanes to be taken did not end within ${timeoutMs} ms.`,
-      );
-    }
-    await sleep(pollMs);
-    const still = new Set(await readWrites(store, lanes));
-    running = running.filter((id) => still.has(id));
-  }
-}
-
-/**
- * Waits until the writes have ended that run now by anybody who ever held one of the lanes. Of those whose token is
- * revoked nothing can be stored after this. Throws `store_unavailable` when one lasts longer than `timeoutMs`.
- */
-export async function waitForWrites(
-  store: Store,
-  lanes: readonly LaneKey[],
-  timeoutMs: number,
-): Promise<void> {
-  if (lanes.length > 0) await waitUntilEnded(store, lanesCondition(lanes), timeoutMs);
 }
 
 /**
@@ -243,7 +235,7 @@ export async function waitForWrites(
  */
 export async function fenceAllLanes(store: Store, timeoutMs: number): Promise<void> {
   await revoke(store, [...(await readStanding(store)).values()].flat());
-  await waitUntilEnded(store, '1', timeoutMs);
+  await waitForWrites(store, undefined, timeoutMs);
 }
 
 /**

@@ -1,14 +1,16 @@
 /**
- * What is stored of lanes: the end of their ledger, and (offset, record time) of the rows from an offset on. The rows
- * come in binary and are sorted by the server: there may be as many as were under way when somebody died.
+ * What is stored of lanes: (offset, record time) of the rows from an offset on. The rows come in binary and are sorted
+ * by the server. Mostly they are as many as were under way when somebody died; after a partition was cut off it may be
+ * a whole history, which is read in pieces.
  */
 import type { BlockTable, LaneKey, PresentRows } from '../pipeline/ports.ts';
 import type { Store } from './clickhouse-client.ts';
-import { laneCode, lanesCondition } from './lane-guard.ts';
+import { laneCode } from './lane-guard.ts';
 
-/** Where to read a lane from. */
+/** Where to read a lane from, and to (exclusive), where that is limited. */
 export interface LaneStart extends LaneKey {
   readonly fromOffset: number;
+  readonly toOffset?: number | undefined;
 }
 
 const TIME_COLUMN: Readonly<Record<BlockTable, string>> = {
@@ -19,44 +21,72 @@ const TIME_COLUMN: Readonly<Record<BlockTable, string>> = {
 /** One row of RowBinary: source, partition, offset, time. */
 const ROW = { source: 0, partition: 1, offset: 3, time: 11, size: 19 };
 
+/** Least rows of a lane that are read in one claim. */
+const MIN_SHARE = 1000;
+
 export const NO_ROWS: PresentRows = { offsets: new Float64Array(0), times: new Float64Array(0) };
 
-/**
- * Ends of the ledgers (exclusive) by lane; absent for a lane that has none. The last holder decides: after a partition
- * was cut off its offsets, and the ledger, go back.
- */
-export async function readLedgerEnds(
-  store: Store,
-  lanes: readonly LaneKey[],
-): Promise<ReadonlyMap<number, number>> {
-  const rows = await store.query<LaneKey & { end: number }>(
-    `SELECT source, partition, argMax(to_offset, (epoch, to_offset)) AS end FROM ledger WHERE ${lanesCondition(lanes)}
-     GROUP BY source, partition`,
-  );
-  return new Map(rows.map((row) => [laneCode(row), row.end]));
-}
-
-/** Rows of the lanes at or past their starts, as a condition. Integers only: nothing to escape. */
+/** Rows of the lanes at or past their starts, and before their ends, as a condition. Integers only: nothing to escape. */
 export function storedSince(starts: readonly LaneStart[]): string {
   const lanes = starts.map(
-    ({ source, partition, fromOffset }) =>
-      `source = ${source} AND partition = ${partition} AND offset >= ${fromOffset}`,
+    ({ source, partition, fromOffset, toOffset }) =>
+      `source = ${source} AND partition = ${partition} AND offset >= ${fromOffset}` +
+      (toOffset === undefined ? '' : ` AND offset < ${toOffset}`),
   );
   return `(${lanes.join(' OR ')})`;
 }
 
-/** What `table` holds of the lanes at or past their starts, by lane; `NO_ROWS` is left out. */
+/** What a table holds of a lane; with `toOffset` only what lies before that, and there is more. */
+export interface LaneRows {
+  readonly rows: PresentRows;
+  readonly toOffset?: number;
+}
+
+/**
+ * What `table` holds of the lanes at or past their starts, by lane. When that is more than `maxRows` rows, each lane is
+ * cut to its share of them, at an offset.
+ */
 export async function readPresent(
   store: Store,
   table: BlockTable,
-  starts: readonly LaneStart[],
-): Promise<(lane: LaneKey) => PresentRows> {
+  scope: { readonly starts: readonly LaneStart[]; readonly maxRows: number },
+): Promise<(lane: LaneKey) => LaneRows> {
+  const { starts, maxRows } = scope;
+  const present = await readRows(store, table, { starts, limit: maxRows + 1 });
+  let count = 0;
+  for (const { offsets } of present.values()) count += offsets.length;
+  if (count <= maxRows) return (lane) => ({ rows: present.get(laneCode(lane)) ?? NO_ROWS });
+  const share = Math.max(MIN_SHARE, Math.floor(maxRows / starts.length));
+  const cut = new Map<number, LaneRows>();
+  for (const start of starts) {
+    const code = laneCode(start);
+    const rows = await readRows(store, table, { starts: [start], limit: share + 1 });
+    cut.set(code, cutRows(rows.get(code) ?? NO_ROWS, share));
+  }
+  return (lane) => cut.get(laneCode(lane)) ?? { rows: NO_ROWS };
+}
+
+/** Read one row past the share, whose offset is not complete then. */
+function cutRows(rows: PresentRows, share: number): LaneRows {
+  const toOffset = rows.offsets[share];
+  return toOffset === undefined ? { rows } : { rows: rowsBelow(rows, toOffset), toOffset };
+}
+
+export function rowsBelow({ offsets, times }: PresentRows, toOffset: number): PresentRows {
+  const end = offsets.findIndex((offset) => offset >= toOffset);
+  return end < 0 ? { offsets, times } : { offsets: offsets.slice(0, end), times: times.slice(0, end) };
+}
+
+async function readRows(
+  store: Store,
+  table: BlockTable,
+  scope: { readonly starts: readonly LaneStart[]; readonly limit: number },
+): Promise<ReadonlyMap<number, PresentRows>> {
   const bytes = await store.selectBytes(
     `SELECT source, partition, offset, toUnixTimestamp64Micro(${TIME_COLUMN[table]}) FROM ${table}
-     WHERE ${storedSince(starts)} ORDER BY source, partition, offset FORMAT RowBinary`,
+     WHERE ${storedSince(scope.starts)} ORDER BY source, partition, offset LIMIT ${scope.limit} FORMAT RowBinary`,
   );
-  const present = decodeRows(bytes);
-  return (lane) => present.get(laneCode(lane)) ?? NO_ROWS;
+  return decodeRows(bytes);
 }
 
 function decodeRows(bytes: Buffer): ReadonlyMap<number, PresentRows> {

@@ -13,6 +13,7 @@ import { DEAD_LETTER_COLUMNS, type LetterContent, LOG_COLUMNS } from '../event/c
 import type { Block } from '../pipeline/parse-protocol.ts';
 import type { BlockTable, LaneKey } from '../pipeline/ports.ts';
 import type { Store } from './clickhouse-client.ts';
+import { readLedgerEnds } from './ledger-sums.ts';
 import { withMutex } from './mutex.ts';
 
 /** Offsets [offset, toOffset) of a lane. */
@@ -99,10 +100,8 @@ async function untilQuiet(store: Store): Promise<void> {
 function createRedriveStore(store: Store, run: number): RedriveStore {
   return {
     async ledgerEnds() {
-      const rows = await store.query<LaneKey & { end: number }>(
-        'SELECT source, partition, max(to_offset) AS end FROM ledger GROUP BY source, partition',
-      );
-      return new Map(rows.map((row) => [laneName(row), row.end]));
+      const ends = await readLedgerEnds(store);
+      return new Map(ends.map((lane) => [laneName(lane), lane.end]));
     },
     storedRecords: (ranges) => selectStored(store, ranges),
     async innerLetterCount({ source, partition, offset, toOffset }) {

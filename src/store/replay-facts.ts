@@ -4,6 +4,7 @@
  */
 import type { LaneRange } from '../replay/ports.ts';
 import type { Store } from './clickhouse-client.ts';
+import { readLedgerEnds } from './ledger-sums.ts';
 import { rangesCondition } from './replay-tables.ts';
 
 export interface KnownTopic {
@@ -27,12 +28,9 @@ export async function findKafkaSource(
 }
 
 /** End of the ledger (exclusive) of each partition that has one. */
-export async function readLedgerEnds(store: Store, source: number): Promise<ReadonlyMap<number, number>> {
-  const rows = await store.query<{ partition: number; end: number }>(
-    'SELECT partition, max(to_offset) AS end FROM ledger WHERE source = {source:UInt8} GROUP BY partition',
-    { source },
-  );
-  return new Map(rows.map(({ partition, end }) => [partition, end]));
+export async function readPartitionEnds(store: Store, source: number): Promise<ReadonlyMap<number, number>> {
+  const ends = await readLedgerEnds(store);
+  return new Map(ends.filter((lane) => lane.source === source).map(({ partition, end }) => [partition, end]));
 }
 
 export interface StoredCounts {

@@ -58,6 +58,53 @@ function ledgerEntry(token: LaneToken): LedgerEntry {
   };
 }
 
+describe('a ledger row whose answer was lost', () => {
+  const sums = async (): Promise<unknown> =>
+    await clickhouse.store.query(
+      'SELECT count() AS n, min(from_offset) AS start, max(to_offset) AS end, sum(received) AS received FROM ledger FINAL',
+    );
+
+  async function loseAnswer(entry: LedgerEntry): Promise<BlockStore> {
+    const store = createStore(clickhouse.connection);
+    const insertBytes = store.insertBytes.bind(store);
+    let isLost = false;
+    store.insertBytes = async (insert, body) => {
+      await insertBytes(insert, body);
+      if (isLost) return;
+      isLost = true;
+      throw new Error('the answer was lost');
+    };
+    const target = createBlockStore(store, { owner: FORMER });
+    await expect(target.insertLedger([entry])).rejects.toThrow('lost');
+    return target;
+  }
+
+  test('counts once when its lane was claimed anew and it is written again, longer', async () => {
+    const token = await take(FORMER);
+    const target = await loseAnswer(ledgerEntry(token));
+    let next: LaneToken = token;
+    // More than once, before it comes through.
+    for (let i = 0; i < 2; i += 1) {
+      const request = { ...LANE, heldEpoch: next.epoch };
+      const [standing] = await createLaneOwnership(clickhouse.store, { owner: FORMER }).claim([request]);
+      next = standing as LaneToken;
+    }
+    await target.insertLedger([{ ...ledgerEntry(next), toOffset: 15, receivedCount: 15 }]);
+    await target.insertLedger([{ ...ledgerEntry(next), fromOffset: 15, toOffset: 20, receivedCount: 5 }]);
+    expect(await sums()).toEqual([{ n: 2, start: 0, end: 20, received: 20 }]);
+  });
+
+  test('stays beside one of the same offsets when somebody else had the lane meanwhile', async () => {
+    const target = await loseAnswer(ledgerEntry(await take(FORMER)));
+    await take(LATTER);
+    const token = await take(FORMER);
+    await target.insertLedger([{ ...ledgerEntry(token), toOffset: 5, receivedCount: 5 }]);
+    expect(await sums()).toEqual([{ n: 2, start: 0, end: 10, received: 15 }]);
+    const [standing] = await createLaneOwnership(clickhouse.store, { owner: LATTER }).claim([LANE]);
+    expect(standing?.ledgerOffset).toBe(5);
+  });
+});
+
 describe('an insert under a token in force', () => {
   test('stores its rows, with the defaults of columns its blocks leave out', async () => {
     const token = await take(FORMER);

@@ -7,6 +7,7 @@ import { createBlockStore } from '../../src/store/block-store.ts';
 import { createStore, type Store } from '../../src/store/clickhouse-client.ts';
 import { createOwnerName, fenceAllLanes, REPLACE_MUTEX } from '../../src/store/lane-claims.ts';
 import { createLaneOwnership } from '../../src/store/lane-ownership.ts';
+import { sumUpLedger } from '../../src/store/ledger-sums.ts';
 import { withMutex } from '../../src/store/mutex.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { laneBlock, letterBlock, recordTime } from '../support/lanes.ts';
@@ -170,6 +171,63 @@ describe('a claim', () => {
     LONG_MS,
   );
 
+  test('is above the token of a claimer that came and went between its draw and its write', async () => {
+    const ahead = Date.now() * 1024 + 3_600_000 * 1024;
+    const store = createStore(clickhouse.connection);
+    const insertJson = store.insertJson.bind(store);
+    let isAhead = false;
+    store.insertJson = async (table, rows) => {
+      if (table === 'lane_claims' && !isAhead) {
+        isAhead = true;
+        await insertJson('lane_claims', [{ ...lane, epoch: ahead, owner: 'ahead', held_epoch: 0 }]);
+        await insertJson('lane_revocations', [{ ...lane, epoch: ahead, is_revoked: 1 }]);
+      }
+      await insertJson(table, rows);
+    };
+    const [standing] = await createLaneOwnership(store, { owner: 'one' }).claim([lane]);
+    expect(standing?.epoch).toBeGreaterThan(ahead);
+    expect(await validEpochs(lane)).toEqual([standing?.epoch]);
+    await store.close();
+  });
+
+  test('that is no longer wanted gives back what it drew', async () => {
+    const held = await claimOne('one');
+    const ownership = createLaneOwnership(clickhouse.store, { owner: 'two' });
+    const never = ownership.claim([lane], { isWanted: () => false });
+    await expect(never).rejects.toMatchObject({ code: 'lane_closed' });
+    expect(await validEpochs(lane)).toEqual([held.epoch]);
+    let asked = 0;
+    const late = ownership.claim([lane], { isWanted: () => ++asked === 1 });
+    await expect(late).rejects.toMatchObject({ code: 'lane_closed' });
+    expect(asked).toBe(2);
+    expect(await validEpochs(lane)).toEqual([]);
+    expect(await ownership.claim([lane], { isWanted: () => true })).toHaveLength(1);
+  });
+
+  test('waits for deletions of its own lanes only, and ends one that cannot succeed', async () => {
+    const other = newLane();
+    await insert(await claimOne('one'), 0, 5);
+    const laneCode = (of: LaneKey): number => of.source * 65_536 + of.partition;
+    const failing = (of: LaneKey): string =>
+      `ALTER TABLE events_1m DELETE WHERE source = 9 AND throwIf(joinGet('millrace.lane_revocations', 'is_revoked',
+         source, partition, transform(toUInt32(source) * 65536 + partition, [toUInt32(${laneCode(of)})], [toUInt64(1)], toUInt64(0))) = 0)`;
+    const pending = async (): Promise<number> =>
+      (
+        await clickhouse.store.query<{ n: number }>(
+          `SELECT count() AS n FROM system.mutations WHERE NOT is_done AND database = 'millrace'`,
+        )
+      )[0]?.n ?? -1;
+    await clickhouse.store.command(failing(other), {}, { settings: { mutations_sync: 0 } });
+    await claimOne('two');
+    expect(await pending()).toBe(1);
+    await clickhouse.store.command(failing(lane), {}, { settings: { mutations_sync: 0 } });
+    const standing = await claimOne('three');
+    expect(await validEpochs(lane)).toEqual([standing.epoch]);
+    expect(await pending()).toBe(1);
+    await claim('three', other);
+    expect(await pending()).toBe(0);
+  });
+
   test('is in force after the server was killed, and so are revocations', async () => {
     const revoked = await claimOne('one');
     const standing = await claimOne('two');
@@ -231,6 +289,39 @@ describe('a standing', () => {
       { ...row, epoch: next.epoch, from_offset: 340, to_offset: 400 },
     ]);
     expect((await claimOne('last')).ledgerOffset).toBe(400);
+    // Of two holders, each keeps its row, also where they begin at the same offset.
+    const after = await claimOne('after');
+    await clickhouse.store.insertJson('ledger', [
+      { ...row, epoch: after.epoch, from_offset: 300, to_offset: 310 },
+    ]);
+    for (const isSummed of [false, true]) {
+      await clickhouse.store.command('OPTIMIZE TABLE ledger FINAL');
+      if (isSummed) await sumUpLedger(clickhouse.store);
+      expect((await claimOne('last')).ledgerOffset).toBe(310);
+    }
+  });
+
+  test('of a long history comes in pieces, cut at an offset', async () => {
+    const other = newLane();
+    const [token, neighbour] = await claim('one', lane, other);
+    // Offset 1000 twice: before the cut and after it lies the whole of an offset.
+    await insert(token as LaneStanding, 0, 1001);
+    await insert(token as LaneStanding, 1000, 800);
+    await insert(neighbour as LaneStanding, 0, 700);
+    const letters = await letterBlock(clickhouse.store, lane, [5, 1200]);
+    const blocks = createBlockStore(clickhouse.store, { owner: 'tester' });
+    await blocks.insertBlocks('dead_letters', [letters], [token as LaneStanding]);
+    const ownership = createLaneOwnership(clickhouse.store, { owner: 'two', maxRows: 2000 });
+    const [first, second] = await ownership.claim([lane, other]);
+    expect(first?.presentTo).toBe(1000);
+    expect(first?.present.logs.offsets).toHaveLength(1000);
+    expect([...(first?.present.dead_letters.offsets ?? [])]).toEqual([5]);
+    expect(second).not.toHaveProperty('presentTo');
+    expect(second?.present.logs.offsets).toHaveLength(700);
+    const [rest] = await ownership.claim([{ ...lane, fromOffset: 1000, heldEpoch: first?.epoch ?? 0 }]);
+    expect(rest).not.toHaveProperty('presentTo');
+    expect(rest?.present.logs.offsets).toHaveLength(801);
+    expect([...(rest?.present.dead_letters.offsets ?? [])]).toEqual([1200]);
   });
 
   test('shows nothing under the sabotage skip_read_back', async () => {

@@ -1,7 +1,8 @@
 /**
- * `GET /pipeline/ledger`: law 1 per source and partition, from all that table `ledger` holds, with what the running
+ * `GET /pipeline/ledger`: law 1 per source and partition, from all that the ledger ever held, with what the running
  * program has in flight beyond it.
  */
+import { sumLedger, unsummedCondition } from '../../pipeline/ledger-sql.ts';
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { LaneProgress } from '../../pipeline/status-port.ts';
 import { SourceNames } from '../logs/sources.ts';
@@ -13,7 +14,7 @@ export interface LedgerLine {
   readonly partition: number;
   readonly from_offset: number;
   readonly to_offset: number;
-  /** `received = stored + already_present + filtered + dead_lettered` in every row of the table. */
+  /** `received = stored + already_present + filtered + dead_lettered` in every row of the table, and no hole. */
   readonly balanced: boolean;
   readonly received: number;
   readonly stored: number;
@@ -22,49 +23,29 @@ export interface LedgerLine {
   readonly dead_lettered: Readonly<Record<string, number>>;
   /** Offsets that Kafka had deleted before they were read; they are none of the received records. */
   readonly lost_upstream: number;
-  /** Offsets between the bounds of which the table says nothing: how many stretches, and the first 100. */
+  /** Offsets that were passed over without a row: how many stretches, and the first 100. */
   readonly hole_count: number;
   readonly holes: readonly { readonly from_offset: number; readonly to_offset: number }[];
-  /** Offsets taken from the source that have no row yet: being parsed, written, or about to be committed. */
-  readonly in_flight_offsets: number;
+  /** Offsets, not records, taken from the source that have no row yet: being parsed, written, or about to be committed. */
+  readonly in_flight: number;
 }
 
 interface LedgerRow {
   readonly source: number;
   readonly partition: number;
   readonly first_offset: number;
-  readonly end_offset: number;
-  readonly unbalanced_count: number;
-  readonly received_count: number;
-  readonly stored_count: number;
-  readonly present_count: number;
-  readonly filtered_counts: Readonly<Record<string, number>>;
-  readonly dead_counts: Readonly<Record<string, number>>;
-  readonly lost_count: number;
+  readonly to_offset: number;
+  readonly top_offset: number;
+  readonly unbalanced: number;
+  readonly received: number;
+  readonly stored: number;
+  readonly already_present: number;
+  readonly filtered: Readonly<Record<string, number>>;
+  readonly dead_lettered: Readonly<Record<string, number>>;
+  readonly lost_upstream: number;
   readonly hole_count: number;
   readonly holes: readonly (readonly [number, number])[];
 }
-
-const MAX_LISTED_HOLES = 100;
-
-const SELECT_LEDGER = `
-SELECT source, partition,
-    min(from_offset) AS first_offset, max(to_offset) AS end_offset,
-    countIf(received != stored + already_present + arraySum(mapValues(filtered)) + arraySum(mapValues(dead_lettered)))
-        AS unbalanced_count,
-    sum(received) AS received_count, sum(stored) AS stored_count, sum(already_present) AS present_count,
-    sumMap(filtered) AS filtered_counts, sumMap(dead_lettered) AS dead_counts, sum(lost_upstream) AS lost_count,
-    countIf(is_later AND from_offset > reached_offset) AS hole_count,
-    groupArrayIf(${MAX_LISTED_HOLES})((reached_offset, from_offset), is_later AND from_offset > reached_offset) AS holes
-FROM
-(
-    SELECT *, count() OVER earlier > 0 AS is_later, max(to_offset) OVER earlier AS reached_offset
-    FROM ledger FINAL
-    WINDOW earlier AS
-        (PARTITION BY source, partition ORDER BY from_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-)
-GROUP BY source, partition
-ORDER BY source, partition`;
 
 export class Ledger {
   readonly #store: QueryPort;
@@ -77,7 +58,8 @@ export class Ledger {
 
   /** Every source and partition that has a row or is being read now, in the order of their numbers. */
   async read(lanes: readonly LaneProgress[], signal: AbortSignal): Promise<LedgerLine[]> {
-    const statement = { sql: SELECT_LEDGER, params: {} };
+    const condition = await unsummedCondition(this.#store, undefined, { signal });
+    const statement = { sql: sumLedger(condition), params: {} };
     const { rows } = await selectLimited<LedgerRow>(this.#store, statement, signal);
     const names = await this.#sources.resolve(rows.map(({ source }) => source));
     const byKey = new Map(lanes.map((lane) => [keyOf(lane), lane]));
@@ -100,21 +82,18 @@ function toLine(row: LedgerRow, source: string, lane: LaneProgress | undefined):
     source,
     partition: row.partition,
     from_offset: row.first_offset,
-    to_offset: row.end_offset,
-    balanced: row.unbalanced_count === 0,
-    received: row.received_count,
-    stored: row.stored_count,
-    already_present: row.present_count,
-    filtered: row.filtered_counts,
-    dead_lettered: row.dead_counts,
-    lost_upstream: row.lost_count,
+    to_offset: row.top_offset,
+    balanced: row.unbalanced === 0 && row.hole_count === 0,
+    received: row.received,
+    stored: row.stored,
+    already_present: row.already_present,
+    filtered: row.filtered,
+    dead_lettered: row.dead_lettered,
+    lost_upstream: row.lost_upstream,
     hole_count: row.hole_count,
     holes: row.holes.map(([from, to]) => ({ from_offset: from, to_offset: to })),
-    // The row may be newer than what the program said.
-    in_flight_offsets: Math.max(
-      0,
-      (lane?.takenOffset ?? 0) - Math.max(lane?.committedOffset ?? 0, row.end_offset),
-    ),
+    // The row may be newer than what the program said. The last row counts: offsets may have gone back before it.
+    in_flight: Math.max(0, (lane?.takenOffset ?? 0) - Math.max(lane?.committedOffset ?? 0, row.to_offset)),
   };
 }
 
@@ -134,6 +113,6 @@ function newLine({ name, partition, committedOffset, takenOffset }: LaneProgress
     lost_upstream: 0,
     hole_count: 0,
     holes: [],
-    in_flight_offsets: takenOffset - committedOffset,
+    in_flight: takenOffset - committedOffset,
   };
 }
