@@ -53,6 +53,7 @@ async function takeOver(
     source: token.source,
     partition: token.partition,
     fromOffset: request.fromOffset ?? ends.get(laneCode(token)) ?? 0,
+    toOffset: request.toOffset,
   }));
   const presentOf = await readBack(store, starts);
   const touched = starts.filter((lane) => presentOf(lane).logs.offsets.length > 0);

@@ -9,6 +9,8 @@ import { laneCode, lanesCondition } from './lane-guard.ts';
 /** Where to read a lane from. */
 export interface LaneStart extends LaneKey {
   readonly fromOffset: number;
+  /** Exclusive; absent: to the end. */
+  readonly toOffset?: number | undefined;
 }
 
 const TIME_COLUMN: Readonly<Record<BlockTable, string>> = {
@@ -36,11 +38,12 @@ export async function readLedgerEnds(
   return new Map(rows.map((row) => [laneCode(row), row.end]));
 }
 
-/** Rows of the lanes at or past their starts, as a condition. Integers only: nothing to escape. */
+/** Rows of the lanes at or past their starts, and below their ends, as a condition. Integers only: nothing to escape. */
 export function storedSince(starts: readonly LaneStart[]): string {
   const lanes = starts.map(
-    ({ source, partition, fromOffset }) =>
-      `source = ${source} AND partition = ${partition} AND offset >= ${fromOffset}`,
+    ({ source, partition, fromOffset, toOffset }) =>
+      `source = ${source} AND partition = ${partition} AND offset >= ${fromOffset}` +
+      (toOffset === undefined ? '' : ` AND offset < ${toOffset}`),
   );
   return `(${lanes.join(' OR ')})`;
 }

@@ -1,6 +1,5 @@
 /**
- * What a replay must know of the store before it begins: numbers of sources, ends of ledgers, and what is stored of a
- * stretch now.
+ * What a replay must know of the store before it begins: numbers of sources, and what is stored of a stretch now.
  */
 import type { LaneRange } from '../replay/ports.ts';
 import type { Store } from './clickhouse-client.ts';
@@ -24,15 +23,6 @@ export async function findKafkaSource(
     { cluster, topic },
   );
   return rows[0];
-}
-
-/** End of the ledger (exclusive) of each partition that has one. */
-export async function readLedgerEnds(store: Store, source: number): Promise<ReadonlyMap<number, number>> {
-  const rows = await store.query<{ partition: number; end: number }>(
-    'SELECT partition, max(to_offset) AS end FROM ledger WHERE source = {source:UInt8} GROUP BY partition',
-    { source },
-  );
-  return new Map(rows.map(({ partition, end }) => [partition, end]));
 }
 
 export interface StoredCounts {
