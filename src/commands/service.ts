@@ -30,7 +30,7 @@ import type { ServiceTelemetry } from '../telemetry-service.ts';
 import { DEFAULT_RETENTION_DAYS, storeOptions } from './command-store.ts';
 import { DirectLanes } from './direct-lanes.ts';
 import { kafkaConnection } from './kafka-connection.ts';
-import { type LetterKeys, loadLetterKeys } from './letter-keys.ts';
+import { type LetterKeys, startLetterKeys } from './letter-keys.ts';
 import { apiKeysDir } from './local-token.ts';
 
 /** `up` has the whole API, ingestion over HTTP included; `process` only probes and metrics. */
@@ -93,7 +93,7 @@ export class Service {
       this.#opened = opened;
       // With an external ClickHouse nobody has made it yet, and the keys go there.
       await makeDataDir(resolve(this.#config.dataDir));
-      const letterKeys = loadLetterKeys(this.#config);
+      const letterKeys = await startLetterKeys(this.#config, opened.store);
       const pipeline = this.#createPipeline(opened, letterKeys);
       this.#pipeline = pipeline;
       const status = this.#createStatus(pipeline);
