@@ -47,8 +47,8 @@ export async function markBack(turn: SettledTurn, from: string, params: Params =
   await turn.copy(
     INTO,
     `SELECT ${KEY}, false AS is_moved, first_reason, record_count, 0, map(), map()
-     FROM redrives FINAL
-     WHERE is_moved AND (source, partition, offset) IN (SELECT source, partition, offset FROM ${from})
+     FROM redrives AS r FINAL
+     WHERE r.is_moved AND (source, partition, offset) IN (SELECT source, partition, offset FROM ${from})
        AND (${KEY}) IN (SELECT ${KEY} FROM ${from})`,
     params,
   );

@@ -59,15 +59,17 @@ const OLD_SECONDS = 86_400;
 /** Runs a round at once and every minute, until it is stopped. */
 export function startSettling(options: SettleOptions, telemetry: Telemetry): { stop(): Promise<void> } {
   let round: Promise<void> | undefined;
+  const settle = async (): Promise<void> => {
+    try {
+      const count = await settleDeadLanes(options);
+      if (count > 0) telemetry.emit('lanes_settled', { count }, count);
+    } catch (error) {
+      telemetry.emit('settling_failed', { reason: errorMessage(error) });
+    }
+    round = undefined;
+  };
   const run = (): void => {
-    round ??= settleDeadLanes(options)
-      .then((count) => {
-        if (count > 0) telemetry.emit('lanes_settled', { count }, count);
-      })
-      .catch((error: unknown) => telemetry.emit('settling_failed', { reason: errorMessage(error) }))
-      .finally(() => {
-        round = undefined;
-      });
+    round ??= settle();
   };
   const timer = setInterval(run, ROUND_MS);
   run();
