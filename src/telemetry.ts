@@ -143,6 +143,16 @@ export const INTERNAL_EVENTS = {
     text: 'another process took a lane; nothing more of it is written here',
     counter: 'millrace_lost_lanes_total',
   },
+  lanes_settled: {
+    level: 'info',
+    text: 'lanes of starts that have ended were settled',
+    counter: 'millrace_settled_lanes_total',
+  },
+  settling_failed: {
+    level: 'warn',
+    text: 'lanes of starts that have ended could not be settled; tried again',
+    counter: 'millrace_settling_failures_total',
+  },
   worker_died: { level: 'error', text: 'a worker thread died', counter: 'millrace_worker_deaths_total' },
   disk_low: { level: 'error', text: 'disk is nearly full; ingestion waits' },
   disk_check_failed: { level: 'debug', text: 'free disk space could not be read' },

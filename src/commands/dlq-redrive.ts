@@ -14,7 +14,7 @@ import { withRedriveTurn } from '../store/redrive-store.ts';
 import { DEFAULT_RETENTION_DAYS, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { type LetterOptions, readIds, readLetterFilter } from './dlq-options.ts';
-import { type LetterKeys, loadLetterKeys } from './letter-keys.ts';
+import { checkedLetterKeys, type LetterKeys } from './letter-keys.ts';
 import { EXIT_FAILED, formatCount, writeNote, writeResult } from './output.ts';
 import { Redrive, type RedriveSummary } from './redrive.ts';
 
@@ -31,8 +31,8 @@ export async function redriveLetters(
 ): Promise<void> {
   const filter = readFilter(ids, options);
   armFailpoints(config.failpoints, { isProduction: process.env['NODE_ENV'] === 'production' });
-  const keys = loadLetterKeys(config);
   await withStore(config, createCommandTelemetry(config), async ({ store }) => {
+    const keys = await checkedLetterKeys(config, store);
     // Letters that the redrive itself makes, of records of a batch, are not part of it.
     const [now] = await store.query<{ us: number }>('SELECT toUnixTimestamp64Micro(now64(6)) AS us');
     const until = Math.min(filter.toUs ?? Number.POSITIVE_INFINITY, now?.us ?? 0);

@@ -62,19 +62,24 @@ export class Redrive {
 
   /** At most `limit` letters that meet the filter. */
   async run(filter: LetterFilter, limit: number): Promise<void> {
-    const { store, redrive } = this.#ports;
+    const { store } = this.#ports;
     let after: LetterRow | undefined;
     for (let left = limit; left > 0; ) {
-      const { sql, params } = letterStretch(filter, Math.min(left, PAGE_LETTERS), after);
-      const rows = await store.query<LetterRow>(sql, params);
-      if (rows.length === 0) return;
-      const ends = await redrive.ledgerEnds();
-      const settled = rows.filter((row) => row.to_offset <= (ends.get(laneName(row)) ?? 0));
-      this.#skip(NOT_SETTLED, rows.length - settled.length);
-      for (const group of groupsOf(settled)) await this.#group(group);
-      after = rows.at(-1);
+      const { sql, params } = letterStretch(filter, PAGE_LETTERS, after);
+      const page = await store.query<LetterRow & { readonly is_meant: boolean }>(sql, params);
+      if (page.length === 0) return;
+      const rows = page.filter((row) => row.is_meant).slice(0, left);
+      if (rows.length > 0) await this.#page(rows);
+      after = page.at(-1);
       left -= rows.length;
     }
+  }
+
+  async #page(rows: readonly LetterRow[]): Promise<void> {
+    const endOf = await this.#ports.redrive.ledgerEnds(rows);
+    const settled = rows.filter((row) => row.to_offset <= endOf(row));
+    this.#skip(NOT_SETTLED, rows.length - settled.length);
+    for (const group of groupsOf(settled)) await this.#group(group);
   }
 
   async #group(rows: readonly LetterRow[]): Promise<void> {

@@ -3,10 +3,11 @@
  */
 import type { Config } from '../config.ts';
 import { MillraceError, quoteValue } from '../errors.ts';
-import { planRanges, type ReplayRequest } from '../replay/plan.ts';
+import { type LedgerEnds, planRanges, type ReplayRequest } from '../replay/plan.ts';
 import type { LaneRange, ReplayMode, TopicView } from '../replay/ports.ts';
 import type { Store } from '../store/clickhouse-client.ts';
-import { countStored, findKafkaSource, readPartitionEnds, readRewritten } from '../store/replay-facts.ts';
+import { readLedgerEnds } from '../store/ledger-sums.ts';
+import { countStored, findKafkaSource, readRewritten } from '../store/replay-facts.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { kafkaConnection } from './kafka-connection.ts';
 import type { ReplayPlan } from './replay-report.ts';
@@ -47,9 +48,16 @@ export async function makePlan(
     );
   }
   const { number: source, topicId } = known;
-  const ranges = planRanges(options, view, await readPartitionEnds(store, source));
+  const ranges = planRanges(options, view, await ledgerEnds(store, source, view));
   const lanes = ranges.map((range): LaneRange => ({ ...range, source }));
   const stored = await countStored(store, lanes);
   const rewritten = mode === 'replace' ? await readRewritten(store, lanes) : [];
   return { source, topicId, plan: { topic, mode, ranges, stored, rewritten } };
+}
+
+/** Partitions without a ledger are absent. */
+async function ledgerEnds(store: Store, source: number, { partitions }: TopicView): Promise<LedgerEnds> {
+  const lanes = partitions.map(({ partition }) => ({ source, partition }));
+  const ends = await readLedgerEnds(store, lanes);
+  return new Map(ends.map(({ partition, end }) => [partition, end]));
 }

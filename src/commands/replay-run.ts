@@ -13,7 +13,7 @@ import { type ReplayStage, withReplayStore } from '../store/replay-store.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { DEFAULT_RETENTION_DAYS } from './command-store.ts';
 import { kafkaConnection } from './kafka-connection.ts';
-import { loadLetterKeys } from './letter-keys.ts';
+import { checkedLetterKeys } from './letter-keys.ts';
 import { writeNote } from './output.ts';
 import { startProgress } from './progress.ts';
 import { offsetCountOf, type ReplayPlan } from './replay-report.ts';
@@ -48,7 +48,7 @@ export async function runReplay(
   const ranges = plan.ranges.filter(({ fromOffset, toOffset }) => fromOffset < toOffset);
   const ends = new Map(view.partitions.map(({ partition, endOffset }) => [partition, endOffset]));
   const connection = kafkaConnection(config, 'millrace-replay');
-  const [letterKey] = loadLetterKeys(config);
+  const [letterKey] = await checkedLetterKeys(config, store);
   const pool = createParsePool(1, {
     maxRecordBytes: config.maxRecordBytes,
     maxBatchBytes: decompressedLimit(config.memoryBudgetBytes),

@@ -28,8 +28,9 @@ import { type OpenedStore, openStore } from '../store/open-store.ts';
 import { registerSource } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
 import { DEFAULT_RETENTION_DAYS, storeOptions } from './command-store.ts';
+import { DirectLanes } from './direct-lanes.ts';
 import { kafkaConnection } from './kafka-connection.ts';
-import { type LetterKeys, loadLetterKeys } from './letter-keys.ts';
+import { type LetterKeys, startLetterKeys } from './letter-keys.ts';
 import { apiKeysDir } from './local-token.ts';
 
 /** `up` has the whole API, ingestion over HTTP included; `process` only probes and metrics. */
@@ -43,8 +44,6 @@ interface HttpEnd {
 const REQUEST_DEADLINE_MS = 30_000;
 /** Share of the memory budget that HTTP bodies under way may hold. */
 const BODY_SHARE = 0.1;
-/** Past every offset (40 bits): a lane that nobody had before holds nothing to read back. */
-const NOTHING_STORED = 2 ** 40;
 const HTTP_STOP_MS = 2000;
 const KAFKA_STOP_MS = 5000;
 const HEARTBEAT_MS = 3000;
@@ -64,6 +63,7 @@ export class Service {
   #ingest: KeyedIngest | undefined;
   #status: Status | undefined;
   #http: HttpEnd | undefined;
+  #lanes: DirectLanes | undefined;
   #isStarted = false;
   #isStopping = false;
 
@@ -96,7 +96,7 @@ export class Service {
       this.#opened = opened;
       // With an external ClickHouse nobody has made it yet, and the keys go there.
       await makeDataDir(resolve(this.#config.dataDir));
-      const letterKeys = loadLetterKeys(this.#config);
+      const letterKeys = await startLetterKeys(this.#config, opened.store);
       const pipeline = this.#createPipeline(opened, letterKeys);
       this.#pipeline = pipeline;
       const status = this.#createStatus(pipeline);
@@ -106,6 +106,7 @@ export class Service {
           ? await this.#startApi(opened, { status, letterKeys })
           : await this.#startProbes(status);
       await pipeline.start();
+      this.#lanes?.startSettling(this.#telemetry);
       this.#isStarted = true;
       this.#telemetry.emit('started', { version: readPackageVersion() });
       return port;
@@ -124,6 +125,7 @@ export class Service {
     this.#ingest?.close();
     await this.#http?.stop(HTTP_STOP_MS);
     this.#status?.stop();
+    await this.#lanes?.stop();
     await this.#pipeline?.stop(KAFKA_STOP_MS);
     await this.#opened?.close();
     if (this.#isStarted) this.#telemetry.emit('stopped', { isDrained });
@@ -182,7 +184,14 @@ export class Service {
         return new MillraceError('disk_full', 'Nothing more is taken: the disk is nearly full.');
       return undefined;
     };
-    const openLane = (onLost: () => void): Promise<Lane> => this.#openHttpLane(opened, onLost);
+    const lanes = new DirectLanes({
+      store: opened.store,
+      owner: this.#owner,
+      pipeline,
+      isShared: this.#config.clickhouseUrl !== undefined,
+    });
+    this.#lanes = lanes;
+    const openLane = (onLost: () => void): Promise<Lane> => lanes.open('http', onLost);
     const ports = { arena, coordinator, pool, clock, refusal, openLane };
     const plain = new DirectSource(ports);
     await plain.start();
@@ -196,15 +205,6 @@ export class Service {
       takeOverAfterMs: this.#config.clickhouseUrl === undefined ? 0 : REQUEST_DEADLINE_MS,
     });
     return this.#ingest;
-  }
-
-  async #openHttpLane({ store }: OpenedStore, onLost: () => void): Promise<Lane> {
-    const { number, partition } = await registerSource(store, { kind: 'http', cluster: '', topic: '' });
-    const [standing] = await this.pipeline.ownership.claim([
-      { source: number, partition, fromOffset: NOTHING_STORED },
-    ]);
-    if (standing === undefined) throw new MillraceError('lane_closed', 'The lane of HTTP was taken at once.');
-    return this.pipeline.coordinator.openLane({ ...standing, name: 'http', startOffset: 0, onLost });
   }
 
   #createStatus(pipeline: Pipeline): Status {

@@ -61,6 +61,11 @@ export class LetterSeal {
     this.#current = current;
   }
 
+  /** Names of the keys, in hexadecimal, in their order; they stand in all that was sealed and tell nothing of a key. */
+  get keyIds(): readonly string[] {
+    return this.#keys.map(({ id }) => id.toString('hex'));
+  }
+
   seal(place: LetterPlace, plain: Uint8Array): Uint8Array {
     const key = this.#current;
     const head = this.#headOf(key, place);
@@ -85,8 +90,9 @@ export class LetterSeal {
     const id = bytes.subarray(1, NONCE_AT);
     const key = this.#keys.find((candidate) => candidate.id.equals(id));
     if (key === undefined) {
-      const known = this.#keys.map((candidate) => candidate.id.toString('hex')).join(', ');
-      throw unreadable(`The letter is sealed with key ${id.toString('hex')}; KEY_FILE holds ${known}.`);
+      throw unreadable(
+        `The letter is sealed with key ${id.toString('hex')}; KEY_FILE holds ${this.keyIds.join(', ')}.`,
+      );
     }
     const head = this.#headOf(key, place);
     const nonce = bytes.subarray(NONCE_AT, BODY_AT);

@@ -18,13 +18,15 @@ export interface Adoption extends BodyPorts {
   readonly place: FoundReservation;
 }
 
-/** One request for each lane, from the first of its places on: nothing is below it that anybody asks for. */
+/** One request for each lane, for what its places span: nobody asks for anything outside. */
 export function claimsFor(places: readonly FoundReservation[]): ClaimRequest[] {
-  const requests = new Map<string, ClaimRequest & { readonly fromOffset: number }>();
-  for (const { source, partition, fromOffset } of places) {
+  const requests = new Map<string, Required<Omit<ClaimRequest, 'heldEpoch'>>>();
+  for (const place of places) {
+    const { source, partition } = place;
     const name = `${source}/${partition}`;
-    const known = requests.get(name)?.fromOffset ?? fromOffset;
-    requests.set(name, { source, partition, fromOffset: Math.min(known, fromOffset) });
+    const known = requests.get(name) ?? place;
+    const fromOffset = Math.min(known.fromOffset, place.fromOffset);
+    requests.set(name, { source, partition, fromOffset, toOffset: Math.max(known.toOffset, place.toOffset) });
   }
   return [...requests.values()];
 }

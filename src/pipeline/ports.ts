@@ -114,6 +114,8 @@ export interface LaneToken extends LaneKey {
 export interface ClaimRequest extends LaneKey {
   /** Read what is present from here on; absent: from the end of the ledger on. */
   readonly fromOffset?: number;
+  /** Read what is present below this only (exclusive): nothing past it is asked for, nor its rollups repaired. */
+  readonly toOffset?: number;
   /** The token held now. Somebody else's claim since then makes the request fail with `lane_closed`. */
   readonly heldEpoch?: number;
 }

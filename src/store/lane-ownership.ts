@@ -62,6 +62,7 @@ async function takeOver(
     source: token.source,
     partition: token.partition,
     fromOffset: request.fromOffset ?? ends.get(laneCode(token)) ?? 0,
+    toOffset: request.toOffset,
   }));
   const presentOf = await readBack(store, { starts, maxRows: options.maxRows });
   const touched = starts

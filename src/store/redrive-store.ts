@@ -3,18 +3,25 @@
  * marks the letters that moved.
  *
  * Its inserts carry no lane token: the lanes may belong to others. They only write below the end of a lane's ledger,
- * where its owner is done. Runs exclude each other by a mutex, and one that was stopped until its mutex expired by the
- * turn: each insert looks, when its block arrives, whether it is still this run's.
+ * where its owner is done. Minutes that get rows are written down first, so that the next run repairs the rollups of
+ * those that an insert which broke off has left without their counts.
  */
-import { randomInt, randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { MillraceError } from '../errors.ts';
-import { DEAD_LETTER_COLUMNS, type LetterContent, LOG_COLUMNS } from '../event/columns.ts';
+import type { LetterContent } from '../event/columns.ts';
 import type { Block } from '../pipeline/parse-protocol.ts';
 import type { BlockTable, LaneKey } from '../pipeline/ports.ts';
 import type { Store } from './clickhouse-client.ts';
+import { laneCode } from './lane-guard.ts';
 import { readLedgerEnds } from './ledger-sums.ts';
-import { withMutex } from './mutex.ts';
+import { repairTouched } from './replay-fence.ts';
+import { finishEarlier } from './replay-store.ts';
+import { createReplayTables, dropReplayTables } from './replay-tables.ts';
+import {
+  BLOCK_COLUMN_LISTS,
+  BLOCK_COLUMNS,
+  type SettledInsert,
+  type SettledTurn,
+  withSettledTurn,
+} from './settled-rows.ts';
 
 /** Offsets [offset, toOffset) of a lane. */
 export interface LaneRange extends LaneKey {
@@ -45,91 +52,119 @@ export interface RedriveMark extends LaneKey {
   readonly deadLettered?: Readonly<Record<string, number>>;
 }
 
-/** Only for the time of `withRedriveTurn`. */
+/** Only for the time of `withRedriveTurn`; what it writes fails with `lane_closed` when another run has taken the turn. */
 export interface RedriveStore {
-  /** End of the ledger (exclusive) by lane, keyed as `laneName` gives. */
-  ledgerEnds(): Promise<ReadonlyMap<string, number>>;
+  /** End of the ledger (exclusive) of a lane; 0 without any. */
+  ledgerEnds(lanes: readonly LaneKey[]): Promise<(lane: LaneKey) => number>;
   /** Which records of the ranges `logs` holds. */
   storedRecords(ranges: readonly LaneRange[]): Promise<StoredRecord[]>;
   /** How many letters of single records, or of the rest of a batch, lie in the range. */
   innerLetterCount(range: LaneRange): Promise<number>;
-  /** Fails with `lane_closed` when another run has taken the turn. */
   insert(table: BlockTable, blocks: readonly Block[]): Promise<void>;
   mark(marks: readonly RedriveMark[]): Promise<void>;
 }
 
-const COLUMNS = { logs: LOG_COLUMNS, dead_letters: DEAD_LETTER_COLUMNS } as const;
-const QUERY_PREFIX = 'redrive-';
-const MAX_RUN = 2 ** 47;
-const POLL_MS = 100;
-const QUIET_DEADLINE_MS = 60_000;
+const TOUCHED_MINUTES: SettledInsert = {
+  into: 'replay_touched',
+  columns: BLOCK_COLUMN_LISTS.logs,
+  select: 'DISTINCT source, partition, toStartOfMinute(timestamp)',
+  format: 'Native',
+};
+
+const MARK_COLUMNS = [
+  { name: 'source', type: 'UInt8' },
+  { name: 'partition', type: 'UInt16' },
+  { name: 'offset', type: 'UInt64' },
+  { name: 'record_time', type: "DateTime64(6, 'UTC')" },
+  { name: 'content', type: 'LowCardinality(String)' },
+  { name: 'is_moved', type: 'Bool' },
+  { name: 'first_reason', type: 'LowCardinality(String)' },
+  { name: 'record_count', type: 'UInt32' },
+  { name: 'reason', type: 'LowCardinality(String)' },
+  { name: 'detail', type: 'String' },
+  { name: 'stored', type: 'UInt64' },
+  { name: 'filtered', type: 'Map(LowCardinality(String), UInt64)' },
+  { name: 'dead_lettered', type: 'Map(LowCardinality(String), UInt64)' },
+] as const;
+
+const MARKS: SettledInsert = {
+  into: `redrives (${MARK_COLUMNS.map(({ name }) => name).join(', ')})`,
+  columns: MARK_COLUMNS,
+  format: 'JSONEachRow',
+};
 
 export function laneName({ source, partition }: LaneKey): string {
   return `${source}/${partition}`;
 }
 
-/** Runs `work` while no other redrive writes; waits a minute for another one, then throws `store_unavailable`. */
+/**
+ * Runs `work` while no other redrive or replay writes, after what an earlier one left unfinished; waits a minute for
+ * another one, then throws `store_unavailable`.
+ */
 export async function withRedriveTurn<T>(
   store: Store,
   work: (redrive: RedriveStore) => Promise<T>,
 ): Promise<T> {
-  return await withMutex(store, { name: 'redrive' }, async () => {
-    const run = randomInt(1, MAX_RUN);
-    await store.insertJson('redrive_turn', [{ one: 0, run }]);
-    await untilQuiet(store);
-    return await work(createRedriveStore(store, run));
+  return await withSettledTurn(store, async (turn) => {
+    await finishEarlier(store, turn);
+    await createReplayTables(turn, ['replay_touched']);
+    const redrive = new TurnStore(store, turn);
+    const result = await work(redrive);
+    if (redrive.isDoubtful) await repairTouched(store);
+    await dropReplayTables(turn);
+    return result;
   });
 }
 
-/** Inserts of a run that died may still be under way; no further one can begin. */
-async function untilQuiet(store: Store): Promise<void> {
-  const deadline = performance.now() + QUIET_DEADLINE_MS;
-  for (;;) {
-    const [row] = await store.query<{ running: number }>(
-      'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})',
-      { prefix: QUERY_PREFIX },
-    );
-    if ((row?.running ?? 0) === 0) return;
-    if (performance.now() > deadline) {
-      throw new MillraceError('store_unavailable', 'An earlier redrive is still storing records; try again.');
-    }
-    await delay(POLL_MS);
+class TurnStore implements RedriveStore {
+  /** An insert failed: its rows may be stored without their counts. */
+  isDoubtful = false;
+  readonly #store: Store;
+  readonly #turn: SettledTurn;
+
+  constructor(store: Store, turn: SettledTurn) {
+    this.#store = store;
+    this.#turn = turn;
   }
-}
 
-function createRedriveStore(store: Store, run: number): RedriveStore {
-  return {
-    async ledgerEnds() {
-      const ends = await readLedgerEnds(store);
-      return new Map(ends.map((lane) => [laneName(lane), lane.end]));
-    },
-    storedRecords: (ranges) => selectStored(store, ranges),
-    async innerLetterCount({ source, partition, offset, toOffset }) {
-      const [row] = await store.query<{ letters: number }>(
-        `SELECT count() AS letters FROM dead_letters WHERE source = {source:UInt8}
-         AND partition = {partition:UInt16} AND offset >= {offset:UInt64} AND offset < {toOffset:UInt64}
-         AND content IN ('record', 'records')`,
-        { source, partition, offset, toOffset },
-      );
-      return row?.letters ?? 0;
-    },
-    async insert(table, blocks) {
-      if (blocks.length === 0) return;
-      await store.insertBytes(
-        { statement: insertStatement(table), params: { run }, queryId: QUERY_PREFIX + randomUUID() },
-        blocks.map(({ bytes }) => bytes),
-      );
-    },
-    mark: (marks) => store.insertJson('redrives', marks.map(toRow)),
-  };
-}
+  async ledgerEnds(lanes: readonly LaneKey[]): Promise<(lane: LaneKey) => number> {
+    const ends = await readLedgerEnds(this.#store, lanes);
+    const byLane = new Map(ends.map((lane) => [laneCode(lane), lane.end]));
+    return (lane) => byLane.get(laneCode(lane)) ?? 0;
+  }
 
-/** The turn is looked up for every block when it arrives: `materialize` keeps it from being done before the body. */
-function insertStatement(table: BlockTable): string {
-  const names = COLUMNS[table].map(({ name }) => name).join(', ');
-  const structure = COLUMNS[table].map(({ name, type }) => `${name} ${type}`).join(', ');
-  return `INSERT INTO ${table} (${names}) SELECT ${names} FROM input('${structure.replaceAll("'", "\\'")}')
-    WHERE throwIf(joinGet('redrive_turn', 'run', materialize(toUInt8(0))) != {run:UInt64}) = 0 FORMAT Native`;
+  async storedRecords(ranges: readonly LaneRange[]): Promise<StoredRecord[]> {
+    return await selectStored(this.#store, ranges);
+  }
+
+  async innerLetterCount({ source, partition, offset, toOffset }: LaneRange): Promise<number> {
+    const [row] = await this.#store.query<{ letters: number }>(
+      `SELECT count() AS letters FROM dead_letters WHERE source = {source:UInt8}
+       AND partition = {partition:UInt16} AND offset >= {offset:UInt64} AND offset < {toOffset:UInt64}
+       AND content IN ('record', 'records')`,
+      { source, partition, offset, toOffset },
+    );
+    return row?.letters ?? 0;
+  }
+
+  async insert(table: BlockTable, blocks: readonly Block[]): Promise<void> {
+    if (blocks.length === 0) return;
+    const bodies = blocks.map(({ bytes }) => bytes);
+    if (table === 'logs') await this.#turn.insert(TOUCHED_MINUTES, bodies);
+    const into = `${table} (${BLOCK_COLUMNS[table]})`;
+    try {
+      await this.#turn.insert({ into, columns: BLOCK_COLUMN_LISTS[table], format: 'Native' }, bodies);
+    } catch (error) {
+      this.isDoubtful = true;
+      throw error;
+    }
+  }
+
+  async mark(marks: readonly RedriveMark[]): Promise<void> {
+    if (marks.length === 0) return;
+    const rows = marks.map((mark) => JSON.stringify(toRow(mark))).join('\n');
+    await this.#turn.insert(MARKS, [new TextEncoder().encode(rows).buffer]);
+  }
 }
 
 /** One query for ranges of one offset, which most letters are; one for each other. */
@@ -163,7 +198,6 @@ function toRow(mark: RedriveMark): object {
     offset: mark.offset,
     record_time: isoTime(mark.recordTimeUs),
     content: mark.content,
-    attempted_at: isoTime(Date.now() * 1000),
     is_moved: mark.isMoved,
     first_reason: mark.firstReason,
     record_count: mark.recordCount,

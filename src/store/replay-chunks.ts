@@ -4,6 +4,8 @@
  */
 import type { DeadLetterReason } from '../event/reasons.ts';
 import { failpoint } from '../failpoints.ts';
+import type { Block } from '../pipeline/parse-protocol.ts';
+import type { BlockTable } from '../pipeline/ports.ts';
 import type {
   ChunkBlocks,
   ChunkRange,
@@ -13,8 +15,9 @@ import type {
   WrittenCounts,
 } from '../replay/ports.ts';
 import type { Params, Store } from './clickhouse-client.ts';
+import { MARKED, markBack } from './replay-marks.ts';
 import { rangesCondition } from './replay-tables.ts';
-import { BLOCK_COLUMNS, copySettledRows, insertSettledRows } from './settled-rows.ts';
+import { BLOCK_COLUMN_LISTS, BLOCK_COLUMNS, type SettledTurn } from './settled-rows.ts';
 
 /** Letters of these reasons say nothing about parsing: `dlq redrive` is their way back. */
 const HELD_REASONS: readonly DeadLetterReason[] = ['insert_refused', 'poison_record'];
@@ -51,7 +54,7 @@ function isAbsent(time: string, sql: ChunkSql): string {
   return `(offset, ${time}) NOT IN ${sql.present} AND NOT ${knownByOffset(time, sql)}`;
 }
 
-export function createChunkStore(store: Store, mode: ReplayMode): ChunkStore {
+export function createChunkStore(store: Store, turn: SettledTurn, mode: ReplayMode): ChunkStore {
   return {
     async heldOffsets(range: LaneRange): Promise<readonly number[]> {
       const rows = await store.query<{ offset: number }>(
@@ -60,23 +63,29 @@ export function createChunkStore(store: Store, mode: ReplayMode): ChunkStore {
       return rows.map(({ offset }) => offset);
     },
     async put(chunk: ChunkRange, blocks: ChunkBlocks): Promise<WrittenCounts> {
-      for (const table of ['replay_chunk_logs', 'replay_chunk_letters']) {
-        await store.command(`TRUNCATE TABLE ${table}`);
-      }
-      if (blocks.logs.length > 0) {
-        await insertSettledRows(store, { table: 'logs', into: 'replay_chunk_logs' }, blocks.logs);
-      }
-      if (blocks.deadLetters.length > 0) {
-        const target = { table: 'dead_letters', into: 'replay_chunk_letters' } as const;
-        await insertSettledRows(store, target, blocks.deadLetters);
-      }
+      await fill(turn, { table: 'logs', into: 'replay_chunk_logs' }, blocks.logs);
+      await fill(turn, { table: 'dead_letters', into: 'replay_chunk_letters' }, blocks.deadLetters);
       const sql = chunkSql(chunk);
-      return mode === 'missing' ? await storeMissing(store, sql) : await stage(store, sql);
+      return mode === 'missing' ? await storeMissing(store, turn, sql) : await stage(store, turn, sql);
     },
   };
 }
 
-async function storeMissing(store: Store, sql: ChunkSql): Promise<WrittenCounts> {
+/** Blocks of `table` in the place of what the table `into` holds. */
+async function fill(
+  turn: SettledTurn,
+  { table, into }: { readonly table: BlockTable; readonly into: string },
+  blocks: readonly Block[],
+): Promise<void> {
+  await turn.command(`TRUNCATE TABLE ${into}`);
+  if (blocks.length === 0) return;
+  await turn.insert(
+    { into: `${into} (${BLOCK_COLUMNS[table]})`, columns: BLOCK_COLUMN_LISTS[table], format: 'Native' },
+    blocks.map(({ bytes }) => bytes),
+  );
+}
+
+async function storeMissing(store: Store, turn: SettledTurn, sql: ChunkSql): Promise<WrittenCounts> {
   const { params } = sql;
   const rows = `FROM replay_chunk_logs WHERE ${isAbsent('ingested_at', sql)}`;
   const letters = `FROM replay_chunk_letters WHERE ${isAbsent('record_time', sql)}`;
@@ -87,20 +96,14 @@ async function storeMissing(store: Store, sql: ChunkSql): Promise<WrittenCounts>
   const { rowCount = 0, letterCount = 0 } = counts ?? {};
   if (rowCount > 0) {
     // The views count these rows, perhaps again: whoever deleted rows by hand left their counts behind.
-    await copySettledRows(
-      store,
-      `INSERT INTO replay_touched SELECT DISTINCT source, partition, toStartOfMinute(timestamp) ${rows}`,
-      params,
-    );
-    await copySettledRows(store, `INSERT INTO logs (${LOGS}) SELECT ${LOGS} ${rows}`, params);
+    const minutes = `SELECT DISTINCT source, partition, toStartOfMinute(timestamp) ${rows}`;
+    await turn.copy('replay_touched', minutes, params);
+    await turn.copy(`logs (${LOGS})`, `SELECT ${LOGS} ${rows}`, params);
     await failpoint('replay_stored');
   }
   if (letterCount > 0) {
-    await copySettledRows(
-      store,
-      `INSERT INTO dead_letters (${LETTERS}) SELECT ${LETTERS} ${letters}`,
-      params,
-    );
+    await markBack(turn, `(SELECT * ${letters})`, params);
+    await turn.copy(`dead_letters (${LETTERS})`, `SELECT ${LETTERS} ${letters}`, params);
   }
   return { rowCount, letterCount, keptCount: 0 };
 }
@@ -109,7 +112,7 @@ async function storeMissing(store: Store, sql: ChunkSql): Promise<WrittenCounts>
  * Rows keep the time of arrival that the stored row of the same record has: retention counts from it. Stored rows of
  * which no record was read stay as they are: Kafka has compacted their record away, or it carries no time.
  */
-async function stage(store: Store, sql: ChunkSql): Promise<WrittenCounts> {
+async function stage(store: Store, turn: SettledTurn, sql: ChunkSql): Promise<WrittenCounts> {
   const { params, range } = sql;
   const isNew = `NOT ${knownByOffset('ingested_at', sql)}`;
   const read = `(SELECT offset, ingested_at FROM replay_chunk_logs
@@ -124,29 +127,22 @@ async function stage(store: Store, sql: ChunkSql): Promise<WrittenCounts> {
        (SELECT count() ${kept}) AS keptCount`,
     params,
   );
-  await copySettledRows(
-    store,
-    `INSERT INTO replay_logs (${LOGS}, stored_at)
-     SELECT ${LOGS}, if(arrived = toDateTime(0), stored_at, arrived) FROM (SELECT ${LOGS}, stored_at ${rows}) AS parsed
+  await turn.copy(
+    `replay_logs (${LOGS}, stored_at)`,
+    `SELECT ${LOGS}, if(arrived = toDateTime(0), stored_at, arrived) FROM (SELECT ${LOGS}, stored_at ${rows}) AS parsed
      ANY LEFT JOIN (SELECT offset, ingested_at, stored_at AS arrived FROM logs WHERE ${range}) AS stored
        USING (offset, ingested_at)`,
     params,
   );
-  await copySettledRows(
-    store,
-    `INSERT INTO replay_logs (${LOGS}, stored_at) SELECT ${LOGS}, stored_at ${kept}`,
-  );
-  await copySettledRows(
-    store,
-    `INSERT INTO replay_letters (${LETTERS}) SELECT ${LETTERS} ${letters}`,
-    params,
-  );
-  await copySettledRows(
-    store,
-    `INSERT INTO replay_left_letters SELECT source, partition, offset, record_time FROM dead_letters
+  await turn.copy(`replay_logs (${LOGS}, stored_at)`, `SELECT ${LOGS}, stored_at ${kept}`);
+  await turn.copy(`replay_letters (${LETTERS})`, `SELECT ${LETTERS} ${letters}`, params);
+  await turn.copy(
+    'replay_left_letters',
+    `SELECT ${MARKED} FROM dead_letters
      WHERE ${range} AND NOT ${HELD} AND ((offset, record_time) IN (SELECT offset, ingested_at FROM replay_chunk_logs)
        OR (offset, record_time) IN (SELECT offset, record_time ${letters}))`,
     params,
   );
+  await turn.copy('replay_back_letters', `SELECT ${MARKED} FROM replay_chunk_letters`);
   return { rowCount: 0, letterCount: 0, keptCount: 0, ...counts };
 }

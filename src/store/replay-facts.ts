@@ -1,10 +1,8 @@
 /**
- * What a replay must know of the store before it begins: numbers of sources, ends of ledgers, and what is stored of a
- * stretch now.
+ * What a replay must know of the store before it begins: numbers of sources, and what is stored of a stretch now.
  */
 import type { LaneRange } from '../replay/ports.ts';
 import type { Store } from './clickhouse-client.ts';
-import { readLedgerEnds } from './ledger-sums.ts';
 import { rangesCondition } from './replay-tables.ts';
 
 export interface KnownTopic {
@@ -25,12 +23,6 @@ export async function findKafkaSource(
     { cluster, topic },
   );
   return rows[0];
-}
-
-/** End of the ledger (exclusive) of each partition that has one. */
-export async function readPartitionEnds(store: Store, source: number): Promise<ReadonlyMap<number, number>> {
-  const ends = await readLedgerEnds(store);
-  return new Map(ends.filter((lane) => lane.source === source).map(({ partition, end }) => [partition, end]));
 }
 
 export interface StoredCounts {

@@ -32,12 +32,17 @@ export async function withFence<T>(store: Store, action: (fence: Fence) => Promi
     await fenceAllLanes(store, WRITES_MS);
     return await action({
       check: async () => await checkFenced(store),
-      repairTouched: async () => await repairTouched(store),
+      repairTouched: async () => await repairMinutesTouched(store),
     });
   });
 }
 
-async function repairTouched(store: Store): Promise<void> {
+/** The same repair by itself. */
+export async function repairTouched(store: Store): Promise<void> {
+  await withFence(store, async (fence) => await fence.repairTouched());
+}
+
+async function repairMinutesTouched(store: Store): Promise<void> {
   const minutes = await store.query<Bucket>(
     `SELECT DISTINCT source, partition, toUnixTimestamp(minute) AS start FROM replay_touched
      ORDER BY start, source, partition`,

@@ -1,15 +1,14 @@
 /**
- * The store's side of a replay, from beginning to end: one at a time on a database, beside no other that writes settled rows, and what an earlier one left
- * unfinished comes first.
+ * The store's side of a replay, from beginning to end: one at a time on a database, beside no other that writes settled
+ * rows, and what an earlier one left unfinished comes first.
  */
 import type { ChunkStore, LaneRange, ReplayMode } from '../replay/ports.ts';
 import type { Store } from './clickhouse-client.ts';
-import { withMutex } from './mutex.ts';
 import { createChunkStore } from './replay-chunks.ts';
-import { withFence } from './replay-fence.ts';
+import { repairTouched } from './replay-fence.ts';
 import { decideReplacement, finishReplacement } from './replay-swap.ts';
 import { createReplayTables, dropReplayTables, isFilled, readLeftover } from './replay-tables.ts';
-import { SETTLED_MUTEX } from './settled-rows.ts';
+import { type SettledTurn, withSettledTurn } from './settled-rows.ts';
 
 export interface ReplayScope {
   readonly mode: ReplayMode;
@@ -29,31 +28,32 @@ export async function withReplayStore<T>(
   scope: ReplayScope,
   work: (chunks: ChunkStore) => Promise<T>,
 ): Promise<T> {
-  return await withMutex(store, { name: SETTLED_MUTEX }, async () => {
-    await finishEarlier(store, scope);
-    await createReplayTables(store);
-    const result = await work(createChunkStore(store, scope.mode));
+  return await withSettledTurn(store, async (turn) => {
+    await finishEarlier(store, turn, scope.onStage);
+    await createReplayTables(turn);
+    const result = await work(createChunkStore(store, turn, scope.mode));
     if (scope.mode === 'replace') {
       scope.onStage('replacing');
-      await decideReplacement(store, scope.ranges);
-      await finishReplacement(store, scope.ranges);
+      await decideReplacement(turn, scope.ranges);
+      await finishReplacement(store, turn, scope.ranges);
     } else if (await isFilled(store, 'replay_touched')) {
       scope.onStage('repairing');
       await repairTouched(store);
     }
-    await dropReplayTables(store);
+    await dropReplayTables(turn);
     return result;
   });
 }
 
-async function repairTouched(store: Store): Promise<void> {
-  await withFence(store, async (fence) => await fence.repairTouched());
-}
-
-async function finishEarlier(store: Store, { onStage }: ReplayScope): Promise<void> {
+/** What a replay or redrive that was cut off has decided or touched. */
+export async function finishEarlier(
+  store: Store,
+  turn: SettledTurn,
+  onStage?: ReplayScope['onStage'],
+): Promise<void> {
   const { ranges, hasTouchedMinutes } = await readLeftover(store);
-  if (ranges.length > 0 || hasTouchedMinutes) onStage('finishing_earlier');
-  if (ranges.length > 0) await finishReplacement(store, ranges);
+  if (ranges.length > 0 || hasTouchedMinutes) onStage?.('finishing_earlier');
+  if (ranges.length > 0) await finishReplacement(store, turn, ranges);
   else if (hasTouchedMinutes) await repairTouched(store);
-  await dropReplayTables(store);
+  await dropReplayTables(turn);
 }

@@ -8,37 +8,42 @@ import { failpoint } from '../failpoints.ts';
 import type { LaneRange } from '../replay/ports.ts';
 import type { Store } from './clickhouse-client.ts';
 import { type Fence, withFence } from './replay-fence.ts';
+import { markBack, markLeft } from './replay-marks.ts';
 import { isFilled, rangesCondition } from './replay-tables.ts';
-import { BLOCK_COLUMNS, copySettledRows } from './settled-rows.ts';
+import { BLOCK_COLUMNS, type SettledTurn } from './settled-rows.ts';
 
 /** Writes down what is to be done; the last row to be written decides that it will be. */
-export async function decideReplacement(store: Store, ranges: readonly LaneRange[]): Promise<void> {
+export async function decideReplacement(turn: SettledTurn, ranges: readonly LaneRange[]): Promise<void> {
   for (const from of [`logs WHERE ${rangesCondition(ranges)}`, 'replay_logs']) {
-    await copySettledRows(
-      store,
-      `INSERT INTO replay_touched SELECT DISTINCT source, partition, toStartOfMinute(timestamp) FROM ${from}`,
+    await turn.copy(
+      'replay_touched',
+      `SELECT DISTINCT source, partition, toStartOfMinute(timestamp) FROM ${from}`,
     );
   }
-  await store.insertJson(
+  // Integers only: nothing to escape.
+  const rows = ranges.map(
+    ({ source, partition, fromOffset, toOffset }) => `(${source}, ${partition}, ${fromOffset}, ${toOffset})`,
+  );
+  await turn.copy(
     'replay_ranges',
-    ranges.map(({ source, partition, fromOffset, toOffset }) => ({
-      source,
-      partition,
-      from_offset: fromOffset,
-      to_offset: toOffset,
-    })),
+    `SELECT tupleElement(row, 1), tupleElement(row, 2), tupleElement(row, 3), tupleElement(row, 4)
+     FROM (SELECT arrayJoin([${rows.join(', ')}]) AS row)`,
   );
 }
 
 /** Carries out what was decided, while no lane can be written. */
-export async function finishReplacement(store: Store, ranges: readonly LaneRange[]): Promise<void> {
+export async function finishReplacement(
+  store: Store,
+  turn: SettledTurn,
+  ranges: readonly LaneRange[],
+): Promise<void> {
   await withFence(store, async (fence) => {
     await failpoint('replay_decided');
     for (const id of await affectedPartitions(store, ranges)) {
-      await swapPartition(store, { id, ranges, fence });
+      await swapPartition(store, { id, ranges, fence, turn });
       await failpoint('replay_swapped');
     }
-    await moveLetters(store);
+    await moveLetters(store, turn);
     await fence.repairTouched();
   });
 }
@@ -58,23 +63,20 @@ interface PartitionSwap {
   readonly id: string;
   readonly ranges: readonly LaneRange[];
   readonly fence: Fence;
+  readonly turn: SettledTurn;
 }
 
 /** Attaching links files, and deleting rewrites only the parts that hold rows of the stretch. */
-async function swapPartition(store: Store, { id, ranges, fence }: PartitionSwap): Promise<void> {
+async function swapPartition(store: Store, { id, ranges, fence, turn }: PartitionSwap): Promise<void> {
   const partition = `PARTITION ID '${checkedId(id)}'`;
-  await store.command('TRUNCATE TABLE replay_swap');
-  await store.command(`ALTER TABLE replay_swap ATTACH ${partition} FROM logs`);
-  await store.command(
-    `ALTER TABLE replay_swap DELETE WHERE ${rangesCondition(ranges)}`,
-    {},
-    { settings: { mutations_sync: 2 } },
-  );
-  await store.command(`ALTER TABLE replay_swap ATTACH ${partition} FROM replay_logs`);
+  await turn.command('TRUNCATE TABLE replay_swap');
+  await turn.command(`ALTER TABLE replay_swap ATTACH ${partition} FROM logs`);
+  await turn.command(`ALTER TABLE replay_swap DELETE WHERE ${rangesCondition(ranges)}`);
+  await turn.command(`ALTER TABLE replay_swap ATTACH ${partition} FROM replay_logs`);
   const isEmpty = !(await isFilled(store, 'replay_swap'));
   await fence.check();
   // ClickHouse refuses to replace by nothing.
-  await store.command(
+  await turn.command(
     isEmpty ? `ALTER TABLE logs DROP ${partition}` : `ALTER TABLE logs REPLACE ${partition} FROM replay_swap`,
   );
 }
@@ -85,20 +87,21 @@ function checkedId(id: string): string {
   throw new MillraceError('internal', `Table logs has a partition with the id ${JSON.stringify(id)}.`);
 }
 
-async function moveLetters(store: Store): Promise<void> {
+async function moveLetters(store: Store, turn: SettledTurn): Promise<void> {
   const key = 'source, partition, offset, record_time';
+  // The marks first: they are made of what is staged alone, and show a letter that is one again.
+  await markLeft(turn);
+  await markBack(turn, 'replay_back_letters');
   if (await isFilled(store, 'replay_left_letters')) {
-    await store.command(
+    await turn.command(
       `ALTER TABLE dead_letters DELETE WHERE (${key})
          IN (SELECT ${key} FROM ${store.database}.replay_left_letters)`,
-      {},
-      { settings: { mutations_sync: 2 } },
     );
   }
   const letters = BLOCK_COLUMNS.dead_letters;
-  await copySettledRows(
-    store,
-    `INSERT INTO dead_letters (${letters}) SELECT ${letters} FROM replay_letters
+  await turn.copy(
+    `dead_letters (${letters})`,
+    `SELECT ${letters} FROM replay_letters
      WHERE (${key}) NOT IN (SELECT ${key} FROM dead_letters
        WHERE (source, partition, offset) IN (SELECT source, partition, offset FROM replay_letters))`,
   );

@@ -1,6 +1,6 @@
 /**
- * The tables of a replay. All are made by it and dropped at its end; what a crashed one left behind says what is to
- * be finished.
+ * The tables of a replay, of which a redrive uses `replay_touched`. All are made by it and dropped at its end; what a
+ * crashed one left behind says what is to be finished.
  *
  * | table | holds |
  * |---|---|
@@ -8,11 +8,17 @@
  * | `replay_touched` | minutes whose rollups may not agree with the rows: empty, or a change is under way |
  * | `replay_logs` | `replace`: all rows of the stretch as they will be |
  * | `replay_letters`, `replay_left_letters` | `replace`: letters to be added; letters that are none any more |
+ * | `replay_back_letters` | `replace`: letters that had moved and are letters again |
  * | `replay_ranges` | `replace`: the stretch. Written when all of the above is complete: from then on it is finished, not undone |
  * | `replay_swap` | `replace`: one partition of `logs` as it will be |
  */
 import type { LaneRange } from '../replay/ports.ts';
 import type { Store } from './clickhouse-client.ts';
+import type { SettledTurn } from './settled-rows.ts';
+
+const MARKED_LETTERS = `(source UInt8, partition UInt16, offset UInt64, record_time DateTime64(6, 'UTC'), content String,
+    to_offset UInt64, reason String, record_count UInt32)
+    ENGINE = MergeTree ORDER BY (source, partition, offset)`;
 
 const TABLES: Readonly<Record<string, string>> = {
   // First: without it the rest is scratch.
@@ -24,19 +30,20 @@ const TABLES: Readonly<Record<string, string>> = {
   replay_chunk_letters: 'AS dead_letters',
   replay_logs: 'AS logs',
   replay_letters: 'AS dead_letters',
-  replay_left_letters: `(source UInt8, partition UInt16, offset UInt64, record_time DateTime64(6, 'UTC'))
-    ENGINE = MergeTree ORDER BY (source, partition, offset)`,
+  replay_left_letters: MARKED_LETTERS,
+  replay_back_letters: MARKED_LETTERS,
   replay_swap: 'AS logs',
 };
 
-export async function createReplayTables(store: Store): Promise<void> {
-  for (const [name, definition] of Object.entries(TABLES)) {
-    await store.command(`CREATE TABLE IF NOT EXISTS ${name} ${definition}`);
-  }
+export async function createReplayTables(
+  turn: SettledTurn,
+  names: readonly string[] = Object.keys(TABLES),
+): Promise<void> {
+  for (const name of names) await turn.command(`CREATE TABLE IF NOT EXISTS ${name} ${TABLES[name] ?? ''}`);
 }
 
-export async function dropReplayTables(store: Store): Promise<void> {
-  for (const name of Object.keys(TABLES)) await store.command(`DROP TABLE IF EXISTS ${name} SYNC`);
+export async function dropReplayTables(turn: SettledTurn): Promise<void> {
+  for (const name of Object.keys(TABLES)) await turn.command(`DROP TABLE IF EXISTS ${name} SYNC`);
 }
 
 /** What a crashed replay left to be finished. */

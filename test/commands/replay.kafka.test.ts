@@ -7,6 +7,7 @@ import { writeRunFile } from '../../src/store/run-file.ts';
 import { type CliResult, runCli } from '../support/cli.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { createTopic, kafkaBrokers, kafkaClient, produce } from '../support/kafka.ts';
+import { writeLetterKey } from '../support/letters.ts';
 import { startPipeline } from '../support/pipeline.ts';
 
 const LONG_MS = 300_000;
@@ -22,6 +23,7 @@ beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'millrace-replay-'));
   const { port, headers } = clickhouse.server;
   const [[header, key] = ['', '']] = Object.entries(headers);
+  writeLetterKey(dataDir);
   await writeRunFile(dataDir, { clickhouse: { port, header, key } });
   topic = await createTopic('replay', 2, {
     config: { 'retention.ms': '-1' },

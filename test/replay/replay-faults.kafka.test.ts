@@ -9,6 +9,7 @@ import { writeRunFile } from '../../src/store/run-file.ts';
 import { type CliResult, runCli } from '../support/cli.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { kafkaBrokers } from '../support/kafka.ts';
+import { writeLetterKey } from '../support/letters.ts';
 import { startPipeline } from '../support/pipeline.ts';
 import { createKindTopics, type KindTopics, produceEvents } from '../support/produce-events.ts';
 import { replayTopic } from '../support/replay.ts';
@@ -30,6 +31,7 @@ beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'millrace-replay-'));
   const { port, headers } = clickhouse.server;
   const [[header, key] = ['', '']] = Object.entries(headers);
+  writeLetterKey(dataDir);
   await writeRunFile(dataDir, { clickhouse: { port, header, key } });
   topics = await createKindTopics(2);
   topic = topics.get('system-metrics') ?? '';

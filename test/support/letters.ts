@@ -1,6 +1,8 @@
 /**
  * Dead letters as tests look at them: opened, straight from the table.
  */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { DeadLetter } from '../../src/encode/dead-letter-block.ts';
 import { LetterSeal } from '../../src/encode/letter-seal.ts';
 import type { LetterContent } from '../../src/event/columns.ts';
@@ -8,6 +10,13 @@ import type { DeadLetterReason } from '../../src/event/reasons.ts';
 import type { Store } from '../../src/store/clickhouse-client.ts';
 
 export const TEST_LETTER_KEY = Uint8Array.from({ length: 32 }, (_, index) => index);
+
+/** The key of the tests as a start would have left it in a data directory. */
+export function writeLetterKey(dataDir: string): void {
+  mkdirSync(join(dataDir, 'keys'), { recursive: true, mode: 0o700 });
+  const text = `${Buffer.from(TEST_LETTER_KEY).toString('hex')}\n`;
+  writeFileSync(join(dataDir, 'keys', 'dead-letters.key'), text, { mode: 0o600 });
+}
 
 interface OpenedLetter
   extends Pick<DeadLetter, 'offset' | 'toOffset' | 'recordCount' | 'content' | 'detail'> {

@@ -11,11 +11,13 @@ import type { ReplayTally } from '../../src/replay/run.ts';
 import type { Store } from '../../src/store/clickhouse-client.ts';
 import { RecordingTelemetry } from './clickhouse.ts';
 import { kafkaBrokers } from './kafka.ts';
+import { writeLetterKey } from './letters.ts';
 
 export type ReplayOfTest = Partial<ReplayRequest> & { readonly topic: string; readonly mode: ReplayMode };
 
 /** Nothing but keys of the program would go there. */
 const dataDir = mkdtempSync(join(tmpdir(), 'millrace-replay-'));
+writeLetterKey(dataDir);
 process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }));
 
 function configOf() {

@@ -57,8 +57,47 @@ const POSITION = 'toUnixTimestamp64Micro(toDateTime64(stored_at, 6)), source, pa
 /** Newest first. */
 const NEWEST_FIRST = 'stored_us DESC, source DESC, partition DESC, offset DESC, record_us DESC, content DESC';
 
+/** Letters that are stored, those that have moved included: of all conditions only those that hold for the rows. */
+interface StoredLetters {
+  readonly stored: SqlConditions;
+  /** Rows of `redrives` that may belong to them; absent: all. */
+  readonly attempts?: SqlConditions;
+  /** Of the subquery. */
+  readonly limit?: string;
+}
+
+/** The letters with what the newest attempt said, as the rows of a subquery; `where` says which are meant. */
+function lettersSql({ stored, attempts, limit = '' }: StoredLetters): string {
+  return `
+SELECT source, partition, offset, greatest(l.to_offset, offset + 1) AS to_offset,
+    greatest(l.record_count, 1) AS record_count, content,
+    toUnixTimestamp64Micro(record_time) AS record_us,
+    toUnixTimestamp64Micro(toDateTime64(l.stored_at, 6)) AS stored_us,
+    l.reason AS first_reason,
+    if(r.reason = '', l.reason, r.reason) AS newest_reason,
+    if(r.reason = '', l.detail, r.detail) AS newest_detail,
+    l.size - if(content = '', 0, ${SEAL_BYTES}) AS bytes,
+    toUnixTimestamp64Micro(r.attempted_at) AS attempted_us,
+    r.is_moved AS is_moved
+FROM (
+    SELECT ${KEY}, to_offset, record_count, stored_at, reason, detail, length(payload) AS size
+    FROM dead_letters WHERE ${stored.sql} ${limit === '' ? `LIMIT 1 BY ${KEY}` : limit}
+) AS l
+LEFT ANY JOIN (
+    SELECT ${KEY}, is_moved, reason, detail, attempted_at FROM redrives FINAL WHERE ${attempts?.sql ?? '1'}
+) AS r
+    USING (${KEY})`;
+}
+
+function meantLetters({ reasons }: LetterFilter): SqlConditions {
+  const meant = new SqlConditions('r');
+  meant.add('NOT is_moved');
+  if (reasons !== undefined) meant.add('newest_reason IN ?1', ['Array(String)', reasons]);
+  return meant;
+}
+
 /** Letters that meet the filter, as the rows of a subquery. */
-function lettersSql(filter: LetterFilter, before?: LetterPosition): Statement {
+function foundLetters(filter: LetterFilter, before?: LetterPosition): Statement {
   const stored = new SqlConditions('l');
   addStored(stored, filter);
   if (before !== undefined) {
@@ -70,26 +109,11 @@ function lettersSql(filter: LetterFilter, before?: LetterPosition): Statement {
       ['UInt64', before.offset],
     );
   }
-  const found = new SqlConditions('r');
-  if (filter.reasons !== undefined) found.add('newest_reason IN ?1', ['Array(String)', filter.reasons]);
-  const sql = `
-SELECT source, partition, offset, greatest(l.to_offset, offset + 1) AS to_offset,
-    greatest(l.record_count, 1) AS record_count, content,
-    toUnixTimestamp64Micro(record_time) AS record_us,
-    toUnixTimestamp64Micro(toDateTime64(l.stored_at, 6)) AS stored_us,
-    l.reason AS first_reason,
-    if(r.reason = '', l.reason, r.reason) AS newest_reason,
-    if(r.reason = '', l.detail, r.detail) AS newest_detail,
-    l.size - if(content = '', 0, ${SEAL_BYTES}) AS bytes,
-    toUnixTimestamp64Micro(r.attempted_at) AS attempted_us
-FROM (
-    SELECT ${KEY}, to_offset, record_count, stored_at, reason, detail, length(payload) AS size
-    FROM dead_letters WHERE ${stored.sql} LIMIT 1 BY ${KEY}
-) AS l
-LEFT ANY JOIN (SELECT ${KEY}, is_moved, reason, detail, attempted_at FROM redrives FINAL) AS r
-    USING (${KEY})
-WHERE NOT r.is_moved AND ${found.sql}`;
-  return { sql, params: { ...stored.params, ...found.params } };
+  const meant = meantLetters(filter);
+  return {
+    sql: `SELECT * FROM (${lettersSql({ stored })}) WHERE ${meant.sql}`,
+    params: { ...stored.params, ...meant.params },
+  };
 }
 
 function addStored(conditions: SqlConditions, filter: LetterFilter): void {
@@ -110,7 +134,7 @@ function addStored(conditions: SqlConditions, filter: LetterFilter): void {
 
 /** A page of letters, newest first, and one row more, which tells whether there is another page. */
 export function letterPage(filter: LetterFilter, limit: number, before?: LetterPosition): Statement {
-  const { sql, params } = lettersSql(filter, before);
+  const { sql, params } = foundLetters(filter, before);
   return { sql: `${sql}\nORDER BY ${NEWEST_FIRST}\nLIMIT ${limit + 1}`, params };
 }
 
@@ -122,7 +146,7 @@ export interface LetterCount {
 }
 
 export function letterCounts(filter: LetterFilter): Statement {
-  const { sql, params } = lettersSql(filter);
+  const { sql, params } = foundLetters(filter);
   return {
     sql: `SELECT newest_reason AS reason, count() AS letters, sum(record_count) AS records
       FROM (${sql}) GROUP BY reason ORDER BY letters DESC, reason`,
@@ -132,24 +156,36 @@ export function letterCounts(filter: LetterFilter): Statement {
 
 const LANE_KEY = 'source, partition, offset, record_us, content';
 
-/** Letters by coordinates, those behind `after`. */
+/**
+ * The next letters by coordinates, behind `after`: at most `limit`, with a column `is_meant` that says which of them meet
+ * the filter. Those that do not are among them so that each page reads only its own part of the tables.
+ */
 export function letterStretch(filter: LetterFilter, limit: number, after?: LetterRow): Statement {
-  const { sql, params } = lettersSql(filter);
-  const behind = new SqlConditions('b');
-  if (after !== undefined) {
-    behind.add(
-      `(${LANE_KEY}) > (?1, ?2, ?3, ?4, ?5)`,
-      ['UInt8', after.source],
-      ['UInt16', after.partition],
-      ['UInt64', after.offset],
-      ['Int64', after.record_us],
-      ['String', after.content],
-    );
-  }
+  const stored = new SqlConditions('l');
+  const attempts = new SqlConditions('a');
+  addStored(stored, filter);
+  if (after !== undefined) for (const conditions of [stored, attempts]) addBehind(conditions, after);
+  const meant = meantLetters(filter);
+  const page = `ORDER BY ${KEY} LIMIT 1 BY ${KEY} LIMIT ${limit}`;
+  const sql = lettersSql({ stored, attempts, limit: page });
   return {
-    sql: `SELECT * FROM (${sql}) WHERE ${behind.sql} ORDER BY ${LANE_KEY} LIMIT ${limit}`,
-    params: { ...params, ...behind.params },
+    sql: `SELECT *, ${meant.sql} AS is_meant FROM (${sql}) ORDER BY ${LANE_KEY}`,
+    params: { ...stored.params, ...attempts.params, ...meant.params },
   };
+}
+
+/** The first conditions are for the primary key, which knows no order of tuples; the last decides. */
+function addBehind(conditions: SqlConditions, { source, partition, offset, ...letter }: LetterRow): void {
+  const lane = [['UInt8', source] as const, ['UInt16', partition] as const];
+  conditions.add('source >= ?1 AND (source > ?1 OR partition >= ?2)', ...lane);
+  conditions.add('source > ?1 OR partition > ?2 OR offset >= ?3', ...lane, ['UInt64', offset]);
+  conditions.add(
+    '(source, partition, offset, toUnixTimestamp64Micro(record_time), content) > (?1, ?2, ?3, ?4, ?5)',
+    ...lane,
+    ['UInt64', offset],
+    ['Int64', letter.record_us],
+    ['String', letter.content],
+  );
 }
 
 /** Names a letter among all: two may have the same coordinates and time, but not the same content. */
