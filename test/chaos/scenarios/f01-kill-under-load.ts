@@ -27,6 +27,7 @@ export const killUnderLoad: Scenario = {
       const restartMs = await insert;
       chaos.figure('restart_ms', restartMs);
       chaos.expect(restartMs < MAX_RESTART_MS, `first insert ${restartMs} ms after the start`);
+      await chaos.expectReadyAgain(member, MAX_RESTART_MS);
     }
     await load.stop();
     await chaos.verify();

@@ -71,6 +71,7 @@ export const killedAtRename: Scenario = {
   obstacle: straceProblem,
   async run(chaos) {
     const member = await chaos.startProgram();
+    const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
     const load = await chaos.startLoad({ rate: RATE });
     await chaos.firstInsert(member);
     for (const place of places(chaos)) {
@@ -80,5 +81,6 @@ export const killedAtRename: Scenario = {
     await load.stop();
     await chaos.eventually(() => member.state === 'ready', 'the program is ready again');
     await chaos.verify();
+    if (before !== undefined) await chaos.verifyResources(member, before);
   },
 };

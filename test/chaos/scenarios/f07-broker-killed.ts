@@ -1,7 +1,7 @@
 /** F7: the broker is killed under load and comes back on the same data. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
-import { expectReadyAgain, warmUp } from './bus-steps.ts';
+import { warmUp } from './bus-steps.ts';
 
 const RATE = 2000;
 
@@ -22,7 +22,7 @@ export const brokerKilled: Scenario = {
       chaos.expect(member.saidSince(killedAt, 'kafka_unavailable'), '/readyz did not say kafka_unavailable');
       await broker.restart();
       chaos.fault('the broker is back');
-      await expectReadyAgain(chaos, member);
+      await chaos.expectReadyAgain(member);
       // Its retries may have run out.
       await load.stop({ mayFail: true });
       const more = await chaos.startLoad({ rate: 0, count: 5000 });

@@ -1,7 +1,7 @@
 /** F8: the broker stands still, its connections open, and then goes on. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
-import { expectReadyAgain, warmUp } from './bus-steps.ts';
+import { warmUp } from './bus-steps.ts';
 
 const RATE = 2000;
 
@@ -21,7 +21,7 @@ export const brokerFrozen: Scenario = {
     chaos.expect(member.saidSince(frozenAt, 'kafka_unavailable'), '/readyz did not say kafka_unavailable');
     broker.thaw();
     chaos.fault('SIGCONT to the broker');
-    await expectReadyAgain(chaos, member);
+    await chaos.expectReadyAgain(member);
     await load.stop({ mayFail: true });
     const more = await chaos.startLoad({ rate: 0, count: 5000 });
     await more.finished();

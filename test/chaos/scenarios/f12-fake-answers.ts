@@ -34,6 +34,7 @@ export const fakeAnswers: Scenario = {
   sabotages: ['skip_read_back'],
   async run(chaos) {
     const { member, proxy, store } = await startProxiedProgram(chaos);
+    const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
     const load = await chaos.startLoad({ rate: RATE });
     await chaos.firstInsert(store);
     chaos.fault('one insert in three is answered wrongly');
@@ -57,5 +58,6 @@ export const fakeAnswers: Scenario = {
     chaos.figure('stored_but_denied', deniedCount(proxy, true));
     chaos.figure('denied', deniedCount(proxy, false));
     await chaos.verify({ store });
+    if (before !== undefined) await chaos.verifyResources(member, before);
   },
 };

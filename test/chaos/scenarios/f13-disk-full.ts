@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Chaos } from '../chaos.ts';
 import { mountSmallDisk, type SmallDisk, smallDiskProblem } from '../faults/small-disk.ts';
-import type { Member } from '../member.ts';
+import type { Member, Resources } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
 const MIB = 1024 * 1024;
@@ -20,22 +20,27 @@ const SETTLE_MS = 2000;
 /** The guard looks every 5 s. */
 const NOTICED_MS = 12_000;
 
-async function startOnSmallDisk(
-  chaos: Chaos,
-  minFreeMb: number,
-): Promise<{ member: Member; disk: SmallDisk }> {
+interface FullProgram {
+  readonly member: Member;
+  readonly disk: SmallDisk;
+  /** In the long form. */
+  readonly before: Resources | undefined;
+}
+
+async function startOnSmallDisk(chaos: Chaos, minFreeMb: number): Promise<FullProgram> {
   const disk = await mountSmallDisk(DISK_BYTES);
   chaos.atEnd(() => disk.unmount());
   const member = await chaos.startProgram({
     dataDir: `${disk.path}/data`,
     settings: { MIN_FREE_DISK_MB: String(minFreeMb) },
   });
-  return { member, disk };
+  const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
+  return { member, disk, before };
 }
 
 async function fillAndFree(
   chaos: Chaos,
-  { member, disk }: { member: Member; disk: SmallDisk },
+  { member, disk }: FullProgram,
   told: { readonly leaveBytes: number; readonly reasons: readonly string[] },
 ): Promise<void> {
   chaos.fault(`disk filled up to ${Math.floor(told.leaveBytes / 1024)} KiB`);
@@ -56,9 +61,10 @@ async function fillAndFree(
   await chaos.firstInsert(member);
 }
 
-async function finish(chaos: Chaos, member: Member): Promise<void> {
+async function finish(chaos: Chaos, { member, before }: FullProgram): Promise<void> {
   await chaos.eventually(() => member.state === 'ready', 'the program is ready again');
   await chaos.verify();
+  if (before !== undefined) await chaos.verifyResources(member, before);
 }
 
 export const diskLow: Scenario = {
@@ -74,7 +80,7 @@ export const diskLow: Scenario = {
       await fillAndFree(chaos, program, { leaveBytes, reasons: ['disk_low'] });
     }
     await load.stop();
-    await finish(chaos, program.member);
+    await finish(chaos, program);
   },
 };
 
@@ -91,6 +97,6 @@ export const diskFull: Scenario = {
       await fillAndFree(chaos, program, { leaveBytes, reasons: ['disk_low', 'clickhouse_unavailable'] });
     }
     await load.stop();
-    await finish(chaos, program.member);
+    await finish(chaos, program);
   },
 };

@@ -5,7 +5,7 @@ import type { Chaos } from '../chaos.ts';
 import { appendPoison, type PlacedPoison, POISON_BATCHES } from '../faults/poison-batches.ts';
 import type { FateOf } from '../oracle/rows.ts';
 import type { Scenario } from '../scenario.ts';
-import { expectReadyAgain, warmUp } from './bus-steps.ts';
+import { warmUp } from './bus-steps.ts';
 
 const RATE = 2000;
 const MIB = 1024 * 1024;
@@ -41,7 +41,7 @@ export const poisonFetches: Scenario = {
       await sendHugeBatch(chaos, topic);
       const load = await chaos.startLoad({ rate: RATE, count: 2 * RATE });
       await load.finished();
-      await expectReadyAgain(chaos, member);
+      await chaos.expectReadyAgain(member);
     }
     await chaos.verify({ fateOf: fateOfPoison(placed) });
     await chaos.verifyResources(member, before);
