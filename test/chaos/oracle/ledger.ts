@@ -24,8 +24,16 @@ const LEDGER_SQL = `SELECT from_offset, to_offset, received, stored, already_pre
     arraySum(mapValues(filtered)) AS filtered, arraySum(mapValues(dead_lettered)) AS dead_lettered
   FROM ledger FINAL WHERE source = {source:UInt8} AND partition = {partition:UInt16} ORDER BY from_offset`;
 
+/** The stretches of a lane, in order. */
+export async function readLedger(
+  store: Store,
+  lane: { readonly source: number; readonly partition: number },
+): Promise<LedgerRow[]> {
+  return await store.query<LedgerRow>(LEDGER_SQL, { ...lane });
+}
+
 export async function ledgerFindings(store: Store, { lane, source, sums }: LedgerToCheck): Promise<string[]> {
-  const rows = await store.query<LedgerRow>(LEDGER_SQL, { source, partition: lane.partition });
+  const rows = await readLedger(store, { source, partition: lane.partition });
   const name = `ledger of ${lane.topic}/${lane.partition}`;
   const first = rows[0];
   if (first === undefined) return lane.count === sums.gone ? [] : [`${name} is empty`];

@@ -99,7 +99,7 @@ export async function readTruths(
 }
 
 /** Source numbers by topic, oldest generation first. */
-async function readSources(store: Store): Promise<Map<string, number[]>> {
+export async function readSources(store: Store): Promise<Map<string, number[]>> {
   const rows = await store.query<{ topic: string; number: number }>(
     "SELECT topic, number FROM sources WHERE kind = 'kafka' GROUP BY topic, number ORDER BY number",
   );

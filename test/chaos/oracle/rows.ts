@@ -11,7 +11,8 @@ import { type ForeignRecord, type LaneTruth, placeName } from './truth.ts';
 
 /**
  * What must have become of a record. `with_batch`: the dead letter of an earlier record stands for it, too. `gone`:
- * went unread with its topic, with all that followed it; not even the ledger knows of it.
+ * went with its topic while it was in flight, with all that followed it; the ledger does not know of it, and it is
+ * stored once or not at all.
  */
 export type Fate = 'stored' | 'filtered' | 'lost' | 'gone' | 'with_batch' | { readonly deadLetter: string };
 
@@ -76,6 +77,7 @@ export async function laneFindings(
   const [stored] = await store.query<Sums>(rowsSql(columns), params);
   const isEqual =
     isAllKnown &&
+    sums.gone === 0 &&
     stored?.events === sums.rows &&
     stored.offsets === sums.rows &&
     stored.checksum === checksum.toString();
@@ -155,6 +157,11 @@ function fateAt({ lane, fateOf }: LaneToCheck, offset: number): Fate | undefined
   return told ?? (seq === undefined ? undefined : 'stored');
 }
 
+function mayBeStored(check: LaneToCheck, offset: number): boolean {
+  const fate = fateAt(check, offset);
+  return fate === 'stored' || fate === 'gone';
+}
+
 function hashAt(lane: LaneTruth, offset: number, expected: ExpectedEvents): number | undefined {
   const seq = lane.seqAt(offset);
   return seq === undefined ? undefined : expected.find(seq)?.hash;
@@ -181,8 +188,7 @@ async function nameDifferences(store: Store, check: LaneToCheck): Promise<string
       const isOurs = offset >= lane.firstOffset && offset < lane.endOffset;
       const right = hashAt(lane, offset, expected);
       if (!isOurs) found.add('stored, but explained by no record', placeName(lane, offset));
-      else if (fateAt(check, offset) !== 'stored')
-        found.add('stored, but must not be', placeName(lane, offset));
+      else if (!mayBeStored(check, offset)) found.add('stored, but must not be', placeName(lane, offset));
       else if (right !== undefined && right !== hash)
         found.add('stored with other content', placeName(lane, offset));
       if (copies > 1) found.add('stored more than once', `${placeName(lane, offset)} ×${copies}`);

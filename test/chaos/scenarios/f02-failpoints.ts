@@ -7,13 +7,13 @@ import type { Chaos } from '../chaos.ts';
 import type { Member } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 3000;
+const RATE = 2000;
 const SESSION = { KAFKA_SESSION_TIMEOUT_MS: '2000' };
 const KILL_MS = 60_000;
 /** From a start, with lanes to take over, until `/readyz` says so. */
 const READY_MS = 15_000;
 /** Deaths of one run; the short form takes so many, which the seed chooses. */
-const SHORT_COUNT = 3;
+const SHORT_COUNT = 2;
 
 /** At the last two it dies while it takes over what the death before left: rows without a ledger row. */
 const DEATHS: readonly (readonly string[])[] = [

@@ -12,7 +12,7 @@ import type { Scenario } from '../scenario.ts';
 const RATE = 2000;
 const TABLES = ['logs', 'events_1m', 'events_1h', 'host_metrics_1m', 'host_metrics_1h', 'ledger'] as const;
 /** Whether `logs` has the rows and a rollup has not is the case that matters most. */
-const SHORT_TABLES = ['logs', 'events_1m', 'host_metrics_1h'] as const;
+const SHORT_TABLES = ['logs', 'events_1m'] as const;
 /** The supervisor waits longer from one exit to the next. */
 const RESTART_MS = 45_000;
 

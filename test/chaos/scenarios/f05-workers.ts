@@ -1,7 +1,8 @@
 /** F5: parse workers exit, throw and run out of memory; the program itself goes on. */
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 6000;
+const SHORT_RATE = 3000;
+const LONG_RATE = 6000;
 const SINGLE = ['exit', 'throw', 'oom'] as const;
 /** Tasks between two deaths: a chunk that two workers in a row die of would be taken for poison. */
 const LEAST_GAP = 8;
@@ -30,7 +31,7 @@ export const dyingWorkers: Scenario = {
     const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
     chaos.expect(deaths() === 0, 'a worker died in the warm-up');
     const since = Date.now();
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.eventually(() => deaths() >= entries.length, `${entries.length} workers died`, 120_000);
     await load.stop();
     await chaos.verify();

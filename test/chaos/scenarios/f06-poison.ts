@@ -5,7 +5,8 @@ import type { Store } from '../../../src/store/clickhouse-client.ts';
 import { kafkaClient } from '../../support/kafka.ts';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 4000;
+const SHORT_RATE = 1500;
+const LONG_RATE = 4000;
 const REASON = 'poison_record';
 const POLL_MS = 100;
 /** Longest time that the lanes without poison may stand still. */
@@ -23,7 +24,7 @@ export const poison: Scenario = {
     await member.ready();
     const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
     const since = Date.now();
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(member);
     const store = (await member.embeddedStore())!;
     const count = chaos.pick(1, 5);

@@ -3,11 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
 import { startBehindLink, warmUp } from './bus-steps.ts';
 
-const RATE = 2000;
+const SHORT_RATE = 1000;
+const LONG_RATE = 2000;
 const SLOW = { bytesPerSecond: 1_500_000, latencyMs: 30 };
 /** Slower than what comes in: a fetch takes longer than a request may. */
 const VERY_SLOW = { bytesPerSecond: 250_000, latencyMs: 100 };
-const MEAN_BYTES_TO_RESET = 500_000;
+const SHORT_BYTES_TO_RESET = 150_000;
+const LONG_BYTES_TO_RESET = 500_000;
 
 export const badLink: Scenario = {
   id: 'F10',
@@ -15,12 +17,13 @@ export const badLink: Scenario = {
   async run(chaos) {
     const { link, member } = await startBehindLink(chaos);
     const before = await warmUp(chaos, member);
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(member);
-    const phaseMs = chaos.pick(6000, 90_000);
+    const phaseMs = chaos.pick(4000, 90_000);
     const badAt = Date.now();
-    chaos.fault(`slow, and reset every ${MEAN_BYTES_TO_RESET} bytes or so`);
-    link.set({ ...SLOW, meanBytesToReset: MEAN_BYTES_TO_RESET });
+    const meanBytesToReset = chaos.pick(SHORT_BYTES_TO_RESET, LONG_BYTES_TO_RESET);
+    chaos.fault(`slow, and reset every ${meanBytesToReset} bytes or so`);
+    link.set({ ...SLOW, meanBytesToReset });
     await delay(phaseMs);
     chaos.expect(link.counts.reset > 0, 'no connection was reset');
     chaos.figure('resets', link.counts.reset);

@@ -9,7 +9,8 @@ import { startProxiedProgram } from '../faults/proxied-program.ts';
 import { type StoreFault, type StoreProxy, seededFaults } from '../faults/store-proxy.ts';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 4000;
+const SHORT_RATE = 1500;
+const LONG_RATE = 4000;
 /** The rows themselves, and all that the exactly-once promise is kept with. */
 const TABLES = ['logs', 'dead_letters', 'ledger', 'lane_claims', 'lane_revocations'];
 const FAULTS: readonly StoreFault[] = [
@@ -35,7 +36,7 @@ export const fakeAnswers: Scenario = {
   async run(chaos) {
     const { member, proxy, store } = await startProxiedProgram(chaos);
     const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(store);
     chaos.fault('one insert in three is answered wrongly');
     proxy.strike(seededFaults({ seed: chaos.seed, share: 1 / 3, tables: TABLES, faults: FAULTS }));

@@ -9,7 +9,8 @@ import type { Member, Resources } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
 const MIB = 1024 * 1024;
-const RATE = 4000;
+const SHORT_RATE = 2000;
+const LONG_RATE = 4000;
 const DISK_BYTES = 256 * MIB;
 /** Above what the scenario leaves, which is above what the embedded ClickHouse keeps free by itself. */
 const MIN_FREE_MB = 128;
@@ -73,7 +74,7 @@ export const diskLow: Scenario = {
   obstacle: smallDiskProblem,
   async run(chaos) {
     const program = await startOnSmallDisk(chaos, MIN_FREE_MB);
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(program.member);
     for (let round = 1; round <= chaos.pick(1, 3); round++) {
       const leaveBytes = chaos.random.between(80, 110) * MIB;
@@ -90,7 +91,7 @@ export const diskFull: Scenario = {
   obstacle: smallDiskProblem,
   async run(chaos) {
     const program = await startOnSmallDisk(chaos, 0);
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(program.member);
     for (let round = 1; round <= chaos.pick(1, 6); round++) {
       const leaveBytes = chaos.random.between(0, 3 * 1024) * 1024;

@@ -2,17 +2,16 @@
 import { kafkaClient } from '../../support/kafka.ts';
 import { until } from '../../support/until.ts';
 import type { Chaos, ExternalClickHouse } from '../chaos.ts';
-import { type SlowStore, startSlowStore } from '../faults/slow-store.ts';
 import type { Member } from '../member.ts';
-import { readOffsets } from '../oracle/oracle.ts';
+import { readLedger } from '../oracle/ledger.ts';
+import { readOffsets, readSources } from '../oracle/oracle.ts';
 import type { Fate, FateOf } from '../oracle/rows.ts';
 import { mergeTruths, type TopicTruth } from '../oracle/truth.ts';
 import type { Scenario } from '../scenario.ts';
 
 const RATE = 2000;
 const PARTITIONS = 3;
-/** What makes the program lag behind, and by how much. */
-const SLOW_BYTES_PER_SECOND = 300_000;
+/** What is in flight when the topic goes. */
 const FLOOD_COUNT = 20_000;
 /** Topics are looked at every 3 s. */
 const NOTICED_MS = 20_000;
@@ -24,13 +23,11 @@ export const topicChanges: Scenario = {
   async run(chaos) {
     const topic = await chaos.createTopic(PARTITIONS);
     const clickhouse = await chaos.startClickHouse();
-    const slow = await startSlowStore(clickhouse.connection);
-    chaos.atEnd(() => slow.stop());
-    const member = await chaos.startProgram({ clickhouse: { ...clickhouse, url: slow.url } });
+    const member = await chaos.startProgram({ clickhouse });
     const resources = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
     const fates = new Map<string, Fate>();
     const generations: TopicTruth[] = [];
-    const changed: Changed = { topic, clickhouse, member, slow, fates, generations };
+    const changed: Changed = { topic, clickhouse, member, fates, generations };
     for (let round = 1; round <= chaos.pick(1, 3); round++) {
       const before = await loseRecords(chaos, changed);
       await loadAndSettle(chaos);
@@ -55,8 +52,6 @@ interface Changed {
   readonly topic: string;
   readonly clickhouse: ExternalClickHouse;
   readonly member: Member;
-  /** Between the program and ClickHouse. */
-  readonly slow: SlowStore;
   /** Of the records that were deleted unread, by `generation/partition@offset`. */
   readonly fates: Map<string, Fate>;
   /** Those that are no more. */
@@ -74,8 +69,7 @@ async function loseRecords(chaos: Chaos, changed: Changed): Promise<TopicTruth> 
   const { topic, clickhouse, member, fates, generations } = changed;
   const load = await chaos.startLoad({ rate: RATE });
   // A partition of which nothing was ever stored begins where Kafka begins: nothing of it can be known to be lost.
-  const isBegun = async (): Promise<boolean> =>
-    (await readStoredEnds(clickhouse, topic, generations.length)).size === PARTITIONS;
+  const isBegun = async (): Promise<boolean> => (await readStoredEnds(clickhouse, topic)).size === PARTITIONS;
   await until(() => isBegun().catch(() => false), { timeoutMs: 60_000 });
   const { code } = await member.stop();
   chaos.expect(code === 0, `${member.name} ended with ${code} after SIGTERM`);
@@ -84,7 +78,7 @@ async function loseRecords(chaos: Chaos, changed: Changed): Promise<TopicTruth> 
   const [truth] = await chaos.readTruths();
   if (truth === undefined) throw new Error(`${topic} could not be read`);
   const { committed } = await readOffsets({ brokers: chaos.brokers, group: chaos.group, topics: [topic] });
-  const storedEnds = await readStoredEnds(clickhouse, topic, generations.length);
+  const storedEnds = await readStoredEnds(clickhouse, topic);
   const partitions = truth.lanes.map(({ partition, endOffset }) => {
     const place = `${topic}/${partition}`;
     const from = storedEnds.get(partition) ?? 0;
@@ -109,48 +103,49 @@ async function loseRecords(chaos: Chaos, changed: Changed): Promise<TopicTruth> 
   return truth;
 }
 
-/** Per partition what a generation of the topic has stored, exclusive. */
-async function readStoredEnds(
-  { store }: ExternalClickHouse,
-  topic: string,
-  generation: number,
-): Promise<Map<number, number>> {
+/** Per partition what the present generation of the topic has stored, exclusive. */
+async function readStoredEnds({ store }: ExternalClickHouse, topic: string): Promise<Map<number, number>> {
   const rows = await store.query<{ partition: number; end: number }>(
     `SELECT partition, max(offset) + 1 AS end FROM logs
-     WHERE source = (
-       SELECT number FROM sources WHERE topic = {topic:String} GROUP BY number
-       ORDER BY number LIMIT 1 OFFSET {generation:UInt8}
-     ) GROUP BY partition`,
-    { topic, generation },
+     WHERE source = (SELECT max(number) FROM sources WHERE topic = {topic:String}) GROUP BY partition`,
+    { topic },
   );
   return new Map(rows.map(({ partition, end }) => [partition, end]));
 }
 
-/** The program lags behind when the topic goes: what it had not stored is gone, and all the rest must be there. */
+/**
+ * ClickHouse stands still when the topic goes: what the ledger did not know by then went with the topic, whether its
+ * insert still arrives or not, and all the rest must be there.
+ */
 async function createAgainInFlight(chaos: Chaos, changed: Changed): Promise<void> {
-  const { topic, clickhouse, slow, fates, generations } = changed;
-  slow.bytesPerSecond = SLOW_BYTES_PER_SECOND;
-  chaos.fault(`ClickHouse takes ${SLOW_BYTES_PER_SECOND} bytes of inserts per second`);
+  const { topic, clickhouse, fates, generations } = changed;
+  const { store } = clickhouse;
+  const load = await chaos.startLoad({ rate: RATE });
+  await chaos.firstInsert(store);
+  chaos.fault('SIGSTOP to ClickHouse');
+  clickhouse.freeze();
   const flood = await chaos.startLoad({ rate: 0, count: FLOOD_COUNT });
-  await flood.finished();
+  await Promise.all([load.stop(), flood.finished()]);
   const [truth] = await chaos.readTruths();
   if (truth === undefined) throw new Error(`${topic} could not be read`);
   const generation = generations.push(truth) - 1;
   const { committed } = await readOffsets({ brokers: chaos.brokers, group: chaos.group, topics: [topic] });
   await createAgain(chaos, changed, { isNoticed: false });
-  const load = await chaos.startLoad({ rate: RATE, count: 2 * RATE });
-  slow.bytesPerSecond = undefined;
-  await load.finished();
-  await chaos.settle();
-  const storedEnds = await readStoredEnds(clickhouse, topic, generation);
+  chaos.fault('SIGCONT to ClickHouse');
+  clickhouse.thaw();
+  await loadAndSettle(chaos);
+  const source = (await readSources(store)).get(topic)?.[generation] ?? 0;
   let goneCount = 0;
   for (const { partition, firstOffset, endOffset } of truth.lanes) {
-    const from = storedEnds.get(partition) ?? firstOffset;
+    const known = (await readLedger(store, { source, partition })).at(-1)?.to_offset ?? firstOffset;
     const safe = committed.get(`${topic}/${partition}`) ?? 0;
-    chaos.expect(from >= safe, `${topic}/${partition} was committed to ${safe} and is stored to ${from}`);
-    for (let offset = from; offset < endOffset; offset++)
+    chaos.expect(
+      known >= safe,
+      `${topic}/${partition} was committed to ${safe}, the ledger ends at ${known}`,
+    );
+    for (let offset = known; offset < endOffset; offset++)
       fates.set(`${generation}/${partition}@${offset}`, 'gone');
-    goneCount += endOffset - from;
+    goneCount += endOffset - known;
   }
   chaos.figure('gone_with_the_topic', goneCount);
   chaos.expect(goneCount > 0, 'nothing was in flight when the topic was deleted');

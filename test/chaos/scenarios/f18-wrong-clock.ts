@@ -28,11 +28,10 @@ export const wrongClock: Scenario = {
     const member = await chaos.startProgram({ environment: clock.environment });
     const load = await chaos.startLoad({ rate: RATE });
     await chaos.firstInsert(member);
-    const settings = chaos.pick(shuffled(chaos), [
-      ...shuffled(chaos),
-      ...shuffled(chaos),
-      { offsetSeconds: 0 },
-    ]);
+    const settings = chaos.pick(
+      [chaos.random.pick(SETTINGS)],
+      [...shuffled(chaos), ...shuffled(chaos), { offsetSeconds: 0 }],
+    );
     for (const setting of settings) {
       chaos.fault(`the clock is set: ${JSON.stringify(setting)}`);
       const setAt = Date.now();
