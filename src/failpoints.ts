@@ -42,6 +42,7 @@ export const SABOTAGES = [
   'skip_guard',
   'skip_recomputation',
   'skip_ledger',
+  'drop_letter_bytes',
 ] as const;
 
 /** `kill`: SIGKILL to the process; `exit`: the thread ends; `oom`: its heap is filled; `stop`: SIGSTOP to the process. */

@@ -3,6 +3,7 @@
  */
 import { DEAD_LETTER_COLUMNS, type LetterContent } from '../event/columns.ts';
 import type { DeadLetterReason } from '../event/reasons.ts';
+import { isSabotaged } from '../failpoints.ts';
 import { type EncodedBlock, type PlacedColumn, placeColumn, writeBlock } from './block-layout.ts';
 import type { ColumnBuilder } from './columns/column.ts';
 import { ConstantColumn, Uint64Column, UintColumn } from './columns/fixed.ts';
@@ -90,7 +91,8 @@ export class DeadLetterBlock {
     setText(columns.reason, row, reason);
     setText(columns.detail, row, letter.detail);
     const place = { ...this.#scope, offset, toOffset, recordTimeUs, content };
-    const sealed = this.#seal.seal(place, letter.bytes.subarray(letter.start, letter.end));
+    const end = isSabotaged('drop_letter_bytes') ? letter.start : letter.end;
+    const sealed = this.#seal.seal(place, letter.bytes.subarray(letter.start, end));
     columns.payload.set(row, sealed, 0, sealed.length);
     columns.to_offset.set(row, toOffset);
     columns.record_count.set(row, letter.recordCount);

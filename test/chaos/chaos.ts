@@ -16,7 +16,8 @@ import { until } from '../support/until.ts';
 import { Load } from './load.ts';
 import { Member, type Resources } from './member.ts';
 import { ExpectedEvents, SEQS_PER_LOAD } from './oracle/expected-events.ts';
-import { askOracle, readOffsets, readTruths } from './oracle/oracle.ts';
+import { readLetterKeys } from './oracle/letters.ts';
+import { askOracle, type OracleSubject, readOffsets, readTruths } from './oracle/oracle.ts';
 import type { FateOf } from './oracle/rows.ts';
 import type { TopicTruth } from './oracle/truth.ts';
 import type { Scale } from './scenario.ts';
@@ -29,6 +30,8 @@ export interface ChaosOptions {
   readonly sabotage?: Sabotage;
   /** Told what happens, as it happens. */
   readonly onProgress?: (text: string) => void;
+  /** Ends the run before its time: everything it started is ended, and it has no result. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ProgramSpec {
@@ -72,7 +75,7 @@ export interface VerifyOptions {
 
 /** Where a finding comes from: the oracle, or a demand of the scenario itself. */
 export interface Finding {
-  readonly by: 'oracle' | 'scenario';
+  readonly by: OracleSubject | 'scenario';
   readonly text: string;
 }
 
@@ -83,6 +86,8 @@ export interface Fault {
 
 const SETTLE_MS = 60_000;
 const RESTART_MS = 60_000;
+/** A session of the group lasts 45 s: a member that cannot say good-bye is waited for that long. */
+const BACK_MS = 75_000;
 const DEFAULT_RATE = 2000;
 const WARM_UP_COUNT = 50_000;
 const TOLERANCE = 0.15;
@@ -112,6 +117,7 @@ export class Chaos {
   readonly #loads: Load[] = [];
   readonly #closers: (() => Promise<unknown>)[] = [];
   #directory = '';
+  #brokerDirectory: string | undefined;
 
   constructor(options: ChaosOptions) {
     this.#options = options;
@@ -152,6 +158,7 @@ export class Chaos {
     const broker = await startBroker(options);
     this.atEnd(() => broker.stop());
     this.#brokers = [broker.brokers];
+    this.#brokerDirectory = broker.dataDirectory;
     return broker;
   }
 
@@ -306,7 +313,8 @@ export class Chaos {
 
   /** What the topics hold now, for scenarios after which they hold less. */
   async readTruths(): Promise<TopicTruth[]> {
-    return await readTruths({ brokers: this.brokers, topics: this.topics }, this.#expected);
+    const { brokers, topics } = this;
+    return await readTruths({ brokers, topics, dataDirectory: this.#brokerDirectory }, this.#expected);
   }
 
   /** Waits until all is committed, then asks the oracle; what it finds makes the scenario fail. */
@@ -327,11 +335,35 @@ export class Chaos {
       store,
       expected: this.#expected,
       ledgerFiles: this.#loads.map((load) => load.ledgerFile),
+      letterKeys: await readLetterKeys(this.members.map(({ dataDir }) => dataDir)),
+      dataDirectory: this.#brokerDirectory,
       ...(options.fateOf !== undefined && { fateOf: options.fateOf }),
       ...(options.truths !== undefined && { truths: options.truths }),
     });
     this.recordCount += verdict.recordCount;
-    this.findings.push(...verdict.findings.map((text) => ({ by: 'oracle' as const, text })));
+    this.findings.push(...verdict.findings.map(({ about, text }) => ({ by: about, text })));
+  }
+
+  /** Meanwhile `/readyz` said nothing but `ready`, and what the fault explains (`allowed`). */
+  expectNoAlarm(
+    member: Member,
+    { sinceMs, untilMs, allowed = [] }: { sinceMs: number; untilMs?: number; allowed?: readonly string[] },
+  ): void {
+    const isUsual = (state: string): boolean =>
+      state.split(',').every((reason) => reason === 'ready' || allowed.includes(reason));
+    const alarms = member.statesSince(sinceMs, untilMs).filter((state) => !isUsual(state));
+    this.expect(alarms.length === 0, `/readyz of ${member.name} said ${alarms.join(' · ')} without a cause`);
+  }
+
+  /** The fault is over: `/readyz` must say so, and how soon is a figure of the report. */
+  async expectReadyAgain(member: Member, timeoutMs = BACK_MS): Promise<void> {
+    const overAt = Date.now();
+    const isBack = await this.eventually(
+      () => member.state === 'ready',
+      `${member.name} is ready again`,
+      timeoutMs,
+    );
+    if (isBack) this.figure('ready_again_ms', Date.now() - overAt);
   }
 
   /** After the fault and idle again: memory and open files no more than 15 % above what they were before it. */

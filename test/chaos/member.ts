@@ -199,11 +199,12 @@ export class Member {
     return reasons.every((reason) => states.some((state) => state.split(',').includes(reason)));
   }
 
-  /** The states that stood at or after that time. */
-  statesSince(sinceMs: number): string[] {
+  /** The states that stood at or after that time, and before the other. */
+  statesSince(sinceMs: number, untilMs = Number.POSITIVE_INFINITY): string[] {
     const since = sinceMs - this.#madeAt;
     const first = this.timeline.findLastIndex(({ atMs }) => atMs <= since);
-    return this.timeline.slice(Math.max(0, first)).map(({ state }) => state);
+    const states = this.timeline.slice(Math.max(0, first));
+    return states.filter(({ atMs }) => atMs < untilMs - this.#madeAt).map(({ state }) => state);
   }
 
   /** Ends it and everything that belongs to it. */

@@ -1,30 +1,82 @@
 /** The written report of a run: docs/chaos-report.md for people, bench/results/chaos.json for programs. */
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { saveResult } from '../../bench/support/results.ts';
 import { PACKAGE_ROOT } from '../../src/package-info.ts';
 import type { ReadyState } from './member.ts';
 import type { ScenarioResult } from './run-scenario.ts';
+import { SCENARIOS } from './scenarios/index.ts';
 
 const MAX_STATES = 12;
 const MAX_FINDINGS = 5;
 const COUNT = new Intl.NumberFormat('en-US');
 
+/** Seeds that each scenario needs for the report. */
+export const MIN_SEEDS = 3;
+
+/** One line of a file of results. */
+interface KeptResult {
+  readonly commit: string;
+  readonly result: ScenarioResult;
+}
+
+/** Adds a result to a file, with the commit it belongs to. */
+export function appendResult(file: string, result: ScenarioResult): void {
+  appendFileSync(file, `${JSON.stringify({ commit: commitNow(), result } satisfies KeptResult)}\n`);
+}
+
+/** In the order of the scenarios. Throws for results of another commit than the present one. */
+export function readResults(files: readonly string[]): ScenarioResult[] {
+  const kept = files.flatMap((file) =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as KeptResult),
+  );
+  const commit = commitNow();
+  const other = kept.find((one) => one.commit !== commit);
+  if (other !== undefined) throw new Error(`There are results of ${other.commit}; this is ${commit}.`);
+  const place = ({ id }: ScenarioResult): number => SCENARIOS.findIndex((scenario) => scenario.id === id);
+  return kept.map(({ result }) => result).toSorted((a, b) => place(a) - place(b) || a.seed - b.seed);
+}
+
+/** Whether every scenario was run or skipped in its long form with enough seeds, and without each of its safeguards. */
+export function isWhole(results: readonly ScenarioResult[]): boolean {
+  return SCENARIOS.every(({ id, sabotages = [] }) => {
+    const own = results.filter((result) => result.id === id);
+    const seeds = own.filter(({ scale, sabotage }) => scale === 'long' && sabotage === undefined);
+    return (
+      new Set(seeds.map(({ seed }) => seed)).size >= MIN_SEEDS &&
+      sabotages.every((name) => own.some(({ sabotage }) => sabotage === name))
+    );
+  });
+}
+
 export function writeReport(results: readonly ScenarioResult[]): void {
-  const saved = saveResult('chaos', { results }, { isPrinted: false });
-  writeFileSync(join(PACKAGE_ROOT, 'docs/chaos-report.md'), reportMarkdown(results, saved.commit));
+  saveResult('chaos', { results }, { isPrinted: false });
+  writeMarkdown(join(PACKAGE_ROOT, 'docs/chaos-report.md'), results);
+}
+
+export function writeMarkdown(file: string, results: readonly ScenarioResult[]): void {
+  writeFileSync(file, reportMarkdown(results, commitNow()));
+}
+
+function commitNow(): string {
+  return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: PACKAGE_ROOT }).toString().trim();
 }
 
 function reportMarkdown(results: readonly ScenarioResult[], commit: string): string {
   const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 1024 ** 3)} GiB`;
-  const failedCount = results.filter(({ isPassed }) => !isPassed).length;
+  const passedCount = results.filter(({ isPassed }) => isPassed).length;
+  const skippedCount = results.filter(({ skipped }) => skipped !== undefined).length;
   const plain = results.filter(({ sabotage }) => sabotage === undefined);
   const sabotaged = results.filter(({ sabotage }) => sabotage !== undefined);
   return `${[
     '# Chaos report',
     '',
-    `Written by \`npm run chaos\`. ${new Date().toISOString().slice(0, 16)}Z, commit ${commit}, Node ${process.version}, ${machine}: ${results.length - failedCount} of ${results.length} runs passed.`,
+    `Written by \`npm run chaos\`. ${new Date().toISOString().slice(0, 16)}Z, commit ${commit}, Node ${process.version}, ${machine}: ${passedCount} of ${results.length} runs passed, ${skippedCount} were skipped.`,
     '',
     'Passed means: every record that the broker holds is stored once with the right content, or dead-lettered or filtered as it must be; no row is without a record; the rollups equal a recomputation; the ledger balances and covers every offset; everything is committed; and the demands of the scenario hold.',
     '',
@@ -39,26 +91,25 @@ function reportMarkdown(results: readonly ScenarioResult[], commit: string): str
     '| scenario | safeguard | seed | noticed | what it said first |',
     '|---|---|---|---|---|',
     ...sabotaged.map(
-      ({ id, sabotage = '', seed, isPassed, findings }) =>
-        `| ${id} | \`${sabotage}\` | ${seed} | ${isPassed ? 'yes' : '**no**'} | ${cell(findings[0] ?? '')} |`,
+      (result) =>
+        `| ${result.id} | \`${result.sabotage ?? ''}\` | ${result.seed} | ${verdict(result, ['yes', '**no**'])} | ${cell(result.findings[0] ?? '')} |`,
     ),
     '',
     '## What /readyz said, and what was found',
-    ...results.flatMap(details),
+    ...results.filter(({ skipped }) => skipped === undefined).flatMap(details),
   ].join('\n')}\n`;
 }
 
-function resultRow({
-  id,
-  title,
-  seed,
-  scale,
-  isPassed,
-  recordCount,
-  faults,
-  durationMs,
-  figures,
-}: ScenarioResult) {
+function verdict(
+  { isPassed, skipped }: ScenarioResult,
+  [yes, no]: readonly [string, string] = ['passed', '**failed**'],
+): string {
+  if (skipped !== undefined) return `**skipped: ${cell(skipped)}**`;
+  return isPassed ? yes : no;
+}
+
+function resultRow(result: ScenarioResult): string {
+  const { id, title, seed, scale, recordCount, faults, durationMs, figures } = result;
   const list = (name: string): string => (figures[name] ?? []).join(', ');
   const change = (name: string, unit: string): string =>
     figures[`${name}_before${unit}`] === undefined
@@ -67,7 +118,7 @@ function resultRow({
   const cells = [
     `${id} ${title}${scale === 'short' ? ' (short form)' : ''}`,
     seed,
-    isPassed ? 'passed' : '**failed**',
+    verdict(result),
     COUNT.format(recordCount),
     faults.length,
     Math.round(durationMs / 1000),

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type ClockSetting, createFakeClock } from './fake-clock.ts';
+import { skipHere } from '../../support/skip-here.ts';
+import { type ClockSetting, createFakeClock, fakeClockProblem } from './fake-clock.ts';
 
 const run = promisify(execFile);
 const HOUR_MS = 3_600_000;
@@ -24,11 +25,13 @@ if (isMainThread) {
 `;
 
 let directory = '';
-beforeEach(async () => {
+beforeEach(async (context) => {
+  const problem = await fakeClockProblem();
+  if (problem !== '') skipHere(context, problem);
   directory = await mkdtemp(join(tmpdir(), 'millrace-clock-'));
 });
 afterEach(async () => {
-  await rm(directory, { recursive: true, force: true });
+  if (directory !== '') await rm(directory, { recursive: true, force: true });
 });
 
 async function lookUnder(setting: ClockSetting) {

@@ -1,6 +1,7 @@
 /** The kill at a rename, against the real server with a table and a view on it: what is there afterwards. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startClickHouse, type TestClickHouse } from '../../support/clickhouse.ts';
+import { skipHere } from '../../support/skip-here.ts';
 import { until } from '../../support/until.ts';
 import { armRenameCrash, type RenameCrashOptions, straceProblem } from './rename-crash.ts';
 
@@ -10,7 +11,7 @@ let clickhouse: TestClickHouse;
 let tables: Record<string, string>;
 beforeEach(async (context) => {
   const problem = await straceProblem();
-  if (problem !== '') context.skip(problem);
+  if (problem !== '') skipHere(context, problem);
   clickhouse = await startClickHouse({ isMigrated: false });
   const { store } = clickhouse;
   for (const name of ['base', 'rollup']) {

@@ -35,7 +35,6 @@ export interface RenameCrash {
 const HELD_US = 200_000;
 const ATTACH_MS = 20_000;
 const STRIKE_MS = 60_000;
-const INSTALL_MS = 120_000;
 
 const RENAME =
   /\[pid +(\d+)\] rename\("[^"]*\/([0-9a-f-]{36})\/tmp_(insert|merge|mut)_[^"]*", "[^"]*?([^/"]+)\/?"/g;
@@ -45,13 +44,13 @@ const MAKERS: Readonly<Record<string, PartRename['by']>> = {
   mut: 'mutation',
 };
 
-/** Installs strace if it is missing. Empty: it can be used; otherwise why it cannot be had on this machine. */
+/** Empty: strace can be used; otherwise why it cannot on this machine. */
 export async function straceProblem(): Promise<string> {
-  if (await succeeds('strace', ['--version'])) return await tracingProblem();
-  const install = ['apt-get', 'install', '-y', '-qq', 'strace'];
-  const [command = '', ...args] = process.getuid?.() === 0 ? install : ['sudo', '-n', ...install];
-  if (await succeeds(command, args)) return await tracingProblem();
-  return 'strace is not here and could not be installed (Debian: apt-get install strace)';
+  const isThere = await run('strace', ['--version']).then(
+    () => true,
+    () => false,
+  );
+  return isThere ? await tracingProblem() : 'strace is not here (Debian: apt-get install strace)';
 }
 
 /** Attaching is what containers and hardened systems forbid. */
@@ -68,13 +67,6 @@ async function tracingProblem(): Promise<string> {
     tracer.kill('SIGKILL');
     child.kill('SIGKILL');
   }
-}
-
-async function succeeds(command: string, args: readonly string[]): Promise<boolean> {
-  return await run(command, args, { timeout: INSTALL_MS }).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Resolves when strace holds on to the server. The server is slow from then on: let it be struck soon. */

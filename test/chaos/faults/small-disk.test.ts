@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createStore } from '../../../src/store/clickhouse-client.ts';
 import { EmbeddedServer } from '../../../src/store/embedded/embedded-server.ts';
 import { RecordingTelemetry } from '../../support/clickhouse.ts';
+import { skipHere } from '../../support/skip-here.ts';
 import { mountSmallDisk, type SmallDisk, smallDiskProblem } from './small-disk.ts';
 
 const MIB = 1024 * 1024;
@@ -15,7 +16,7 @@ let disk: SmallDisk | undefined;
 let server: EmbeddedServer | undefined;
 beforeEach(async (context) => {
   const problem = await smallDiskProblem();
-  if (problem !== '') context.skip(problem);
+  if (problem !== '') skipHere(context, problem);
   disk = await mountSmallDisk(SIZE_BYTES);
 });
 afterEach(async () => {

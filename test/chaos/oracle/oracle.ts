@@ -17,61 +17,89 @@ export interface OracleInput {
   readonly store: Store;
   readonly expected: ExpectedEvents;
   readonly ledgerFiles: readonly string[];
+  /** What dead letters are sealed with. */
+  readonly letterKeys: readonly Uint8Array[];
   readonly fateOf?: FateOf;
   /**
    * What the topics held, oldest generation first, where that is more than what they hold now (records that Kafka
    * has deleted since, topics created again). Default: what they hold now.
    */
   readonly truths?: readonly TopicTruth[];
+  /** Where the broker keeps its topics, if that is known. */
+  readonly dataDirectory?: string | undefined;
+}
+
+/**
+ * `data`: rows, dead letters, ledger or rollups are not what they must be; `progress`: not all of it was worked off;
+ * `input`: what the broker has, and what ClickHouse knows of its topics.
+ */
+export type OracleSubject = 'data' | 'progress' | 'input';
+
+export interface OracleFinding {
+  readonly about: OracleSubject;
+  readonly text: string;
 }
 
 export interface Verdict {
   /** None: all is as it must be. */
-  readonly findings: readonly string[];
+  readonly findings: readonly OracleFinding[];
   readonly recordCount: number;
 }
 
 export async function askOracle(input: OracleInput): Promise<Verdict> {
-  const { store, expected, fateOf = () => undefined } = input;
+  const { store, expected, letterKeys, fateOf = () => undefined } = input;
   const truths = input.truths ?? (await readTruths(input, expected));
-  const findings: string[] = [];
-  for (const file of input.ledgerFiles) findings.push(...(await ledgerFileFindings(file, truths, expected)));
+  const findings: OracleFinding[] = [];
+  const find = (about: OracleSubject, texts: readonly string[]): void => {
+    findings.push(...texts.map((text) => ({ about, text })));
+  };
+  for (const file of input.ledgerFiles) find('input', await ledgerFileFindings(file, truths, expected));
   let recordCount = 0;
   const sourcesOf = await readSources(store);
   for (const { topic, lanes } of truths) {
     const source = sourcesOf.get(topic)?.shift();
     recordCount += lanes.reduce((sum, lane) => sum + lane.count, 0);
     if (source === undefined) {
-      findings.push(`topic ${topic} is unknown to ClickHouse`);
+      find('input', [`topic ${topic} is unknown to ClickHouse`]);
       continue;
     }
     for (const lane of lanes) {
-      const { findings: ofRows, sums } = await laneFindings(store, { lane, source, expected, fateOf });
-      findings.push(...ofRows, ...(await ledgerFindings(store, { lane, source, sums })));
+      const { findings: ofRows, sums } = await laneFindings(store, {
+        lane,
+        source,
+        expected,
+        fateOf,
+        letterKeys,
+      });
+      find('data', ofRows);
+      find('data', await ledgerFindings(store, { lane, source, sums }));
     }
-    findings.push(...(await strayPartitions(store, { topic, source, count: lanes.length })));
+    find('data', await strayPartitions(store, { topic, source, count: lanes.length }));
   }
   for (const [topic, left] of sourcesOf)
     if (left.length > 0)
-      findings.push(`topic ${topic} has sources that nothing explains: ${left.join(', ')}`);
-  findings.push(...(await rollupFindings(store)), ...(await commitFindings(input)));
+      find('input', [`topic ${topic} has sources that nothing explains: ${left.join(', ')}`]);
+  find('data', await rollupFindings(store));
+  find('progress', await commitFindings(input));
   return { findings, recordCount };
 }
 
 /** What the topics hold now. */
 export async function readTruths(
-  { brokers, topics }: Pick<OracleInput, 'brokers' | 'topics'>,
+  { brokers, topics, dataDirectory }: Pick<OracleInput, 'brokers' | 'topics' | 'dataDirectory'>,
   expected: ExpectedEvents,
 ): Promise<TopicTruth[]> {
   const { bounds } = await readOffsets({ brokers, topics });
   const truths: TopicTruth[] = [];
   for (const topic of topics)
-    truths.push(await readTruth({ brokers, topic, bounds: bounds.get(topic) ?? [] }, expected));
+    truths.push(
+      await readTruth({ brokers, topic, bounds: bounds.get(topic) ?? [], dataDirectory }, expected),
+    );
   return truths;
 }
 
 /** Source numbers by topic, oldest generation first. */
-async function readSources(store: Store): Promise<Map<string, number[]>> {
+export async function readSources(store: Store): Promise<Map<string, number[]>> {
   const rows = await store.query<{ topic: string; number: number }>(
     "SELECT topic, number FROM sources WHERE kind = 'kafka' GROUP BY topic, number ORDER BY number",
   );

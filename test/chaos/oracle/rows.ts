@@ -1,15 +1,20 @@
 /**
- * The stored rows and dead letters of one lane against the broker's records: by sums first, row by row to name what
- * differs.
+ * The stored rows of one lane against the broker's records: by sums first, row by row to name what differs.
  */
 import { crc32 } from 'node:zlib';
 import { CANONICAL_SQL, Checksum, SEQ_SQL } from '../../../src/produce/checksum.ts';
 import type { Store } from '../../../src/store/clickhouse-client.ts';
+import { Differences } from './differences.ts';
 import type { ExpectedEvents } from './expected-events.ts';
-import type { ForeignRecord, LaneTruth } from './truth.ts';
+import { type ExpectedLetter, letterFindings } from './letters.ts';
+import { type ForeignRecord, type LaneTruth, placeName } from './truth.ts';
 
-/** What must have become of a record. `with_batch`: the dead letter of an earlier record stands for it, too. */
-export type Fate = 'stored' | 'filtered' | 'lost' | 'with_batch' | { readonly deadLetter: string };
+/**
+ * What must have become of a record. `with_batch`: the dead letter of an earlier record stands for it, too. `gone`:
+ * went with its topic while it was in flight, with all that followed it; the ledger does not know of it, and it is
+ * stored once or not at all.
+ */
+export type Fate = 'stored' | 'filtered' | 'lost' | 'gone' | 'with_batch' | { readonly deadLetter: string };
 
 /** A record as a scenario is asked about it. `seq` is absent where the seeded producer did not make it. */
 export interface FateQuestion {
@@ -31,6 +36,8 @@ export interface LaneToCheck {
   readonly source: number;
   readonly expected: ExpectedEvents;
   readonly fateOf: FateOf;
+  /** What dead letters are sealed with. */
+  readonly letterKeys: readonly Uint8Array[];
 }
 
 /** What a lane should hold, by sums. */
@@ -40,6 +47,8 @@ export interface LaneSums {
   readonly deadLetters: number;
   readonly filtered: number;
   readonly lost: number;
+  /** At the end of the lane. */
+  readonly gone: number;
 }
 
 interface Sums {
@@ -61,38 +70,76 @@ export async function laneFindings(
   store: Store,
   check: LaneToCheck,
 ): Promise<{ findings: string[]; sums: LaneSums }> {
-  const { lane, source, expected } = check;
-  const checksum = new Checksum();
-  const dead = new Map<number, string>();
-  const unexplained: string[] = [];
-  let [rows, filtered, lost, withBatch, unknownContent] = [0, 0, 0, 0, 0];
-  for (let offset = lane.firstOffset; offset < lane.endOffset; offset++) {
-    const fate = fateAt(check, offset);
-    if (fate === undefined) unexplained.push(`no fate is known for the record ${place(lane, offset)}`);
-    else if (fate === 'filtered') filtered += 1;
-    else if (fate === 'lost') lost += 1;
-    else if (fate === 'with_batch') withBatch += 1;
-    else if (fate === 'stored') {
-      rows += 1;
-      const hash = hashAt(lane, offset, expected);
-      if (hash === undefined) unknownContent += 1;
-      else checksum.add(crc32(`${offset}|${hash}`));
-    } else dead.set(offset, fate.deadLetter);
-  }
+  const { lane, source, expected, letterKeys: keys } = check;
+  const { checksum, letters, unexplained, isAllKnown, ...sums } = expectedOf(check);
   const params = { source, partition: lane.partition };
   const columns = `count() AS events, uniqExact(offset) AS offsets, toString(sum(${PLACED_HASH_SQL})) AS checksum`;
   const [stored] = await store.query<Sums>(rowsSql(columns), params);
   const isEqual =
-    unknownContent === 0 &&
-    stored?.events === rows &&
-    stored.offsets === rows &&
+    isAllKnown &&
+    sums.gone === 0 &&
+    stored?.events === sums.rows &&
+    stored.offsets === sums.rows &&
     stored.checksum === checksum.toString();
   const findings = [
     ...unexplained.slice(0, MAX_NAMED),
     ...(isEqual ? [] : await nameDifferences(store, check)),
-    ...(await deadLetterFindings(store, check, dead)),
+    ...(await letterFindings(store, { lane, source, expected, letters, keys })),
   ];
-  return { findings, sums: { rows, deadLetters: dead.size + withBatch, filtered, lost } };
+  return { findings, sums };
+}
+
+interface ExpectedLane extends LaneSums {
+  /** Of places and contents of the rows. */
+  readonly checksum: Checksum;
+  readonly letters: ReadonlyMap<number, ExpectedLetter>;
+  readonly unexplained: readonly string[];
+  /** Whether the content of every row is known beforehand. */
+  readonly isAllKnown: boolean;
+}
+
+/** What the fates of its records make of a lane. */
+function expectedOf(check: LaneToCheck): ExpectedLane {
+  const { lane, expected } = check;
+  const checksum = new Checksum();
+  const letters = new Map<number, ExpectedLetter>();
+  const unexplained: string[] = [];
+  const counts = { stored: 0, filtered: 0, lost: 0, gone: 0, with_batch: 0 };
+  let [unknownContent, letterOffset] = [0, -1];
+  for (let offset = lane.firstOffset; offset < lane.endOffset; offset++) {
+    const fate = fateAt(check, offset);
+    if (fate === undefined) {
+      unexplained.push(`no fate is known for the record ${placeName(lane, offset)}`);
+    } else if (typeof fate === 'object') {
+      letterOffset = offset;
+      letters.set(offset, { reason: fate.deadLetter, toOffset: offset + 1 });
+    } else {
+      counts[fate] += 1;
+      const letter = letters.get(letterOffset);
+      if (fate === 'with_batch' && letter !== undefined)
+        letters.set(letterOffset, { ...letter, toOffset: offset + 1 });
+      if (fate === 'stored') {
+        const hash = hashAt(lane, offset, expected);
+        if (hash === undefined) unknownContent += 1;
+        else checksum.add(crc32(`${offset}|${hash}`));
+      }
+      if (fate !== 'gone' && counts.gone > 0)
+        unexplained.push(`not gone, unlike those before it: ${placeName(lane, offset)}`);
+    }
+  }
+  const { stored: rows, filtered, lost, gone, with_batch: withBatch } = counts;
+  const isAllKnown = unknownContent === 0;
+  return {
+    rows,
+    deadLetters: letters.size + withBatch,
+    filtered,
+    lost,
+    gone,
+    checksum,
+    letters,
+    unexplained,
+    isAllKnown,
+  };
 }
 
 function fateAt({ lane, fateOf }: LaneToCheck, offset: number): Fate | undefined {
@@ -110,14 +157,14 @@ function fateAt({ lane, fateOf }: LaneToCheck, offset: number): Fate | undefined
   return told ?? (seq === undefined ? undefined : 'stored');
 }
 
+function mayBeStored(check: LaneToCheck, offset: number): boolean {
+  const fate = fateAt(check, offset);
+  return fate === 'stored' || fate === 'gone';
+}
+
 function hashAt(lane: LaneTruth, offset: number, expected: ExpectedEvents): number | undefined {
   const seq = lane.seqAt(offset);
   return seq === undefined ? undefined : expected.find(seq)?.hash;
-}
-
-function place(lane: LaneTruth, offset: number): string {
-  const seq = lane.seqAt(offset);
-  return `${lane.topic}/${lane.partition}@${offset}${seq === undefined ? '' : ` (seq ${seq})`}`;
 }
 
 /** Walks rows and records side by side; each kind of difference is named with its first places and its count. */
@@ -127,7 +174,8 @@ async function nameDifferences(store: Store, check: LaneToCheck): Promise<string
   const sql = `${rowsSql('offset, count() AS copies, any(CRC32(canonical)) AS hash')} GROUP BY offset ORDER BY offset`;
   let next = lane.firstOffset;
   const missUntil = (end: number): void => {
-    for (; next < end; next++) if (fateAt(check, next) === 'stored') found.add('missing', place(lane, next));
+    for (; next < end; next++)
+      if (fateAt(check, next) === 'stored') found.add('missing', placeName(lane, next));
   };
   const stream = store.stream<{ offset: number; copies: number; hash: number }>(sql, {
     source,
@@ -139,52 +187,13 @@ async function nameDifferences(store: Store, check: LaneToCheck): Promise<string
       next = Math.max(next, offset + 1);
       const isOurs = offset >= lane.firstOffset && offset < lane.endOffset;
       const right = hashAt(lane, offset, expected);
-      if (!isOurs) found.add('stored, but explained by no record', place(lane, offset));
-      else if (fateAt(check, offset) !== 'stored') found.add('stored, but must not be', place(lane, offset));
+      if (!isOurs) found.add('stored, but explained by no record', placeName(lane, offset));
+      else if (!mayBeStored(check, offset)) found.add('stored, but must not be', placeName(lane, offset));
       else if (right !== undefined && right !== hash)
-        found.add('stored with other content', place(lane, offset));
-      if (copies > 1) found.add('stored more than once', `${place(lane, offset)} ×${copies}`);
+        found.add('stored with other content', placeName(lane, offset));
+      if (copies > 1) found.add('stored more than once', `${placeName(lane, offset)} ×${copies}`);
     }
   }
   missUntil(lane.endOffset);
   return found.sentences();
-}
-
-async function deadLetterFindings(
-  store: Store,
-  { lane, source }: LaneToCheck,
-  expected: ReadonlyMap<number, string>,
-): Promise<string[]> {
-  const letters = await store.query<{ offset: number; reason: string; copies: number }>(
-    `SELECT offset, any(reason) AS reason, count() AS copies FROM dead_letters
-     WHERE source = {source:UInt8} AND partition = {partition:UInt16} GROUP BY offset ORDER BY offset`,
-    { source, partition: lane.partition },
-  );
-  const found = new Differences();
-  const there = new Set<number>();
-  for (const { offset, reason, copies } of letters) {
-    there.add(offset);
-    const wanted = expected.get(offset);
-    if (wanted === undefined) found.add(`dead-lettered (${reason}), but must not be`, place(lane, offset));
-    else if (wanted !== reason) found.add(`dead-lettered as ${reason}, not ${wanted}`, place(lane, offset));
-    if (copies > 1) found.add('dead-lettered more than once', `${place(lane, offset)} ×${copies}`);
-  }
-  for (const [offset, reason] of expected)
-    if (!there.has(offset)) found.add(`not dead-lettered (${reason})`, place(lane, offset));
-  return found.sentences();
-}
-
-class Differences {
-  readonly #byKind = new Map<string, { count: number; readonly named: string[] }>();
-
-  add(kind: string, where: string): void {
-    const entry = this.#byKind.get(kind) ?? { count: 0, named: [] };
-    this.#byKind.set(kind, entry);
-    entry.count += 1;
-    if (entry.named.length < MAX_NAMED) entry.named.push(where);
-  }
-
-  sentences(): string[] {
-    return [...this.#byKind].map(([kind, { count, named }]) => `${count} ${kind}: ${named.join(', ')}`);
-  }
 }

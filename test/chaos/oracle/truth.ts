@@ -6,12 +6,14 @@ import { readFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { type ReadRecord, readTopic } from '../../../src/bus/kafka-reader.ts';
 import type { ExpectedEvents } from './expected-events.ts';
+import { readSegments } from './segments.ts';
 
 /** A record that the seeded producer did not make, or one whose bytes are not what it made. */
 export interface ForeignRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
+  readonly timestampMs: number;
   readonly value: Uint8Array | null;
 }
 
@@ -25,6 +27,8 @@ export class LaneTruth {
   readonly partition: number;
   readonly firstOffset: number;
   readonly foreign = new Map<number, ForeignRecord>();
+  /** Batches that could not be decoded, as they lie in the broker, by their first offset. */
+  readonly unreadable = new Map<number, Buffer>();
   readonly #seqs: number[] = [];
 
   constructor(topic: string, partition: number, firstOffset: number) {
@@ -53,6 +57,10 @@ export class LaneTruth {
     return this.#seqs[offset - this.firstOffset] === UNREADABLE;
   }
 
+  get hasUnreadable(): boolean {
+    return this.#seqs.includes(UNREADABLE);
+  }
+
   /** Offsets ascend; what is left out is unreadable. */
   add(offset: number, seq: number): void {
     this.extendTo(offset);
@@ -68,6 +76,12 @@ export class LaneTruth {
   extendTo(endOffset: number): void {
     while (this.endOffset < endOffset) this.#seqs.push(UNREADABLE);
   }
+}
+
+/** A record's place, for a finding. */
+export function placeName(lane: LaneTruth, offset: number): string {
+  const seq = lane.seqAt(offset);
+  return `${lane.topic}/${lane.partition}@${offset}${seq === undefined ? '' : ` (seq ${seq})`}`;
 }
 
 /** One topic as it is now; partitions in order. */
@@ -86,11 +100,13 @@ export interface TopicToRead {
   readonly brokers: readonly string[];
   readonly topic: string;
   readonly bounds: readonly Bounds[];
+  /** Where the broker keeps its topics; without it the bytes of what cannot be decoded are not known. */
+  readonly dataDirectory?: string | undefined;
 }
 
 /** Reads the topic from its beginning to its present end. */
 export async function readTruth(
-  { brokers, topic, bounds }: TopicToRead,
+  { brokers, topic, bounds, dataDirectory }: TopicToRead,
   expected: ExpectedEvents,
 ): Promise<TopicTruth> {
   const lanes = bounds
@@ -108,7 +124,14 @@ export async function readTruth(
     { emit: () => {} },
   );
   for (const { partition, high } of bounds) laneOf.get(partition)?.extendTo(high);
+  if (dataDirectory !== undefined) for (const lane of lanes) await enterUnreadable(lane, dataDirectory);
   return { topic, lanes };
+}
+
+async function enterUnreadable(lane: LaneTruth, dataDirectory: string): Promise<void> {
+  if (!lane.hasUnreadable) return;
+  for (const { baseOffset, bytes } of await readSegments(dataDirectory, lane))
+    if (lane.isUnreadable(baseOffset)) lane.unreadable.set(baseOffset, bytes);
 }
 
 /**
@@ -133,16 +156,18 @@ function mergeLanes(older: LaneTruth, newer: LaneTruth): LaneTruth {
     else if (foreign !== undefined) merged.addForeign(foreign);
     else merged.extendTo(offset + 1);
   }
+  for (const [offset, bytes] of [...older.unreadable, ...newer.unreadable])
+    merged.unreadable.set(offset, bytes);
   return merged;
 }
 
 const SEQ_IN_TEXT = / seq=(\d+)$/;
 
-function enter(lane: LaneTruth, { offset, value }: ReadRecord, expected: ExpectedEvents): void {
+function enter(lane: LaneTruth, { offset, timestampMs, value }: ReadRecord, expected: ExpectedEvents): void {
   const seq = value === null ? 0 : readSeq(Buffer.from(value).toString());
   const event = seq === 0 ? undefined : expected.find(seq);
   if (event !== undefined && value !== null && event.valueCrc === crc32(value)) lane.add(offset, seq);
-  else lane.addForeign({ topic: lane.topic, partition: lane.partition, offset, value });
+  else lane.addForeign({ topic: lane.topic, partition: lane.partition, offset, timestampMs, value });
 }
 
 /** The number that the producer put into the record; 0 without one. */

@@ -18,7 +18,7 @@ export const killUnderLoad: Scenario = {
     const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
     const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(member);
-    for (let kill = 1; kill <= chaos.pick(3, 20); kill++) {
+    for (let kill = 1; kill <= chaos.pick(2, 20); kill++) {
       await chaos.pause(50, 1500);
       chaos.fault(`kill -9 (${kill})`);
       await member.kill();
@@ -27,6 +27,7 @@ export const killUnderLoad: Scenario = {
       const restartMs = await insert;
       chaos.figure('restart_ms', restartMs);
       chaos.expect(restartMs < MAX_RESTART_MS, `first insert ${restartMs} ms after the start`);
+      await chaos.expectReadyAgain(member, MAX_RESTART_MS);
     }
     await load.stop();
     await chaos.verify();

@@ -7,11 +7,13 @@ import type { Chaos } from '../chaos.ts';
 import type { Member } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 3000;
+const RATE = 2000;
 const SESSION = { KAFKA_SESSION_TIMEOUT_MS: '2000' };
 const KILL_MS = 60_000;
+/** From a start, with lanes to take over, until `/readyz` says so. */
+const READY_MS = 15_000;
 /** Deaths of one run; the short form takes so many, which the seed chooses. */
-const SHORT_COUNT = 3;
+const SHORT_COUNT = 2;
 
 /** At the last two it dies while it takes over what the death before left: rows without a ledger row. */
 const DEATHS: readonly (readonly string[])[] = [
@@ -32,6 +34,8 @@ const DEATHS_OF: Readonly<Record<Sabotage, readonly (readonly string[])[]>> = {
   skip_ledger: [['insert_after']],
   // Needs two programs: F15.
   skip_guard: [],
+  // Needs dead letters: F6.
+  drop_letter_bytes: [],
 };
 
 export const everyFailpoint: Scenario = {
@@ -46,14 +50,23 @@ export const everyFailpoint: Scenario = {
     for (let round = 1; round <= chaos.pick(1, 3); round++) {
       for (const points of chooseDeaths(chaos)) {
         for (const point of points) await dieAt(chaos, member, point);
+        if (chaos.scale === 'long') {
+          await startAgain(chaos, member);
+          await member.kill();
+        }
       }
     }
-    await member.start();
-    await chaos.firstInsert(member);
+    await startAgain(chaos, member);
     await load.stop();
     await chaos.verify();
   },
 };
+
+async function startAgain(chaos: Chaos, member: Member): Promise<void> {
+  await member.start();
+  await chaos.expectReadyAgain(member, READY_MS);
+  await chaos.firstInsert(member);
+}
 
 function chooseDeaths({ sabotage, random, scale }: Chaos): readonly (readonly string[])[] {
   if (sabotage !== undefined) return DEATHS_OF[sabotage];

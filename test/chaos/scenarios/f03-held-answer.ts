@@ -10,7 +10,8 @@ import { type ProxiedProgram, startProxiedProgram } from '../faults/proxied-prog
 import type { StoreFault, StruckInsert } from '../faults/store-proxy.ts';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 4000;
+const SHORT_RATE = 2000;
+const LONG_RATE = 4000;
 const STRUCK_MS = 30_000;
 /** The group waits for the session of the dead member to end. */
 const CLAIMED_MS = 60_000;
@@ -93,10 +94,11 @@ export const heldAnswer: Scenario = {
   sabotages: ['skip_read_back', 'skip_guard'],
   async run(chaos) {
     const program = await startProxiedProgram(chaos);
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(program.store);
     const rounds = [killWhileHeld, cutWhileHeld, killWhileStalled];
-    const all = chaos.pick(rounds, [...rounds, ...rounds, ...rounds, ...rounds, untilNoticed]);
+    const short = [chaos.random.pick([killWhileHeld, cutWhileHeld]), killWhileStalled];
+    const all = chaos.pick(short, [...rounds, ...rounds, ...rounds, ...rounds, untilNoticed]);
     for (const round of all) {
       await round(chaos, program);
       await chaos.firstInsert(program.store);

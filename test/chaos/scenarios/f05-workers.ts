@@ -1,11 +1,14 @@
 /** F5: parse workers exit, throw and run out of memory; the program itself goes on. */
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 6000;
+const SHORT_RATE = 3000;
+const LONG_RATE = 6000;
 const SINGLE = ['exit', 'throw', 'oom'] as const;
 /** Tasks between two deaths: a chunk that two workers in a row die of would be taken for poison. */
 const LEAST_GAP = 8;
 const MOST_GAP = 20;
+/** Tasks of the warm-up, which nobody may die of. */
+const WARM_UP_TASKS = 600;
 
 export const dyingWorkers: Scenario = {
   id: 'F5',
@@ -14,7 +17,7 @@ export const dyingWorkers: Scenario = {
     await chaos.createTopic();
     const member = await chaos.createMember({ settings: { WORKERS: '2' } });
     const entries: string[] = [];
-    let hit = 0;
+    let hit = chaos.pick(0, WARM_UP_TASKS);
     for (let round = 1; round <= chaos.pick(1, 6); round++) {
       for (const action of SINGLE) {
         hit += chaos.random.between(LEAST_GAP, MOST_GAP);
@@ -24,20 +27,18 @@ export const dyingWorkers: Scenario = {
     chaos.fault(entries.join(', '));
     await member.start(entries.join(','));
     await member.ready();
-    const since = Date.now();
-    const load = await chaos.startLoad({ rate: RATE });
     const deaths = (): number => member.printed.split('"event":"worker_died"').length - 1;
+    const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
+    chaos.expect(deaths() === 0, 'a worker died in the warm-up');
+    const since = Date.now();
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.eventually(() => deaths() >= entries.length, `${entries.length} workers died`, 120_000);
     await load.stop();
     await chaos.verify();
     chaos.figure('worker_deaths', deaths());
     chaos.expect(member.isRunning && member.startCount === 1, 'the program itself did not go on');
     // On a machine with too much to do the broker itself may be late.
-    const usual = ['ready', 'kafka_unavailable'];
-    const states = member.statesSince(since).filter((state) => !usual.includes(state));
-    chaos.expect(
-      states.length === 0,
-      `/readyz spoke of ${states.join('; ')}, though nothing was unavailable`,
-    );
+    chaos.expectNoAlarm(member, { sinceMs: since, allowed: chaos.pick(['kafka_unavailable'], []) });
+    if (before !== undefined) await chaos.verifyResources(member, before);
   },
 };

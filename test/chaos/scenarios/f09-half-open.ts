@@ -1,7 +1,7 @@
 /** F9: the broker has forgotten the connections of the program, and nobody tells the program. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
-import { expectReadyAgain, startBehindLink, warmUp } from './bus-steps.ts';
+import { startBehindLink, warmUp } from './bus-steps.ts';
 
 const RATE = 2000;
 /** From the healing of the link to the first new row: a request must first run out (10 s). */
@@ -35,7 +35,7 @@ export const halfOpen: Scenario = {
         recoveryMs < MAX_RECOVERY_MS,
         `first insert ${recoveryMs} ms after the link was good again`,
       );
-      await expectReadyAgain(chaos, member);
+      await chaos.expectReadyAgain(member);
     }
     chaos.expect(link.counts.halfOpen > 0, 'no connection was left half-open');
     await load.stop();

@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 4000;
+const SHORT_RATE = 1500;
+const LONG_RATE = 4000;
 /** The look at the disk notices first: every 5 s, given up after 5 s. */
 const NOTICED_MS = 12_000;
 
@@ -11,7 +12,7 @@ export const clickhouseFrozen: Scenario = {
   title: 'ClickHouse stands still',
   async run(chaos) {
     const member = await chaos.startProgram();
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(member);
     await delay(chaos.random.between(200, 1500));
     const before = await member.resources();

@@ -9,7 +9,8 @@ import { startProxiedProgram } from '../faults/proxied-program.ts';
 import { type StoreFault, type StoreProxy, seededFaults } from '../faults/store-proxy.ts';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 4000;
+const SHORT_RATE = 1500;
+const LONG_RATE = 4000;
 /** The rows themselves, and all that the exactly-once promise is kept with. */
 const TABLES = ['logs', 'dead_letters', 'ledger', 'lane_claims', 'lane_revocations'];
 const FAULTS: readonly StoreFault[] = [
@@ -34,7 +35,8 @@ export const fakeAnswers: Scenario = {
   sabotages: ['skip_read_back'],
   async run(chaos) {
     const { member, proxy, store } = await startProxiedProgram(chaos);
-    const load = await chaos.startLoad({ rate: RATE });
+    const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(store);
     chaos.fault('one insert in three is answered wrongly');
     proxy.strike(seededFaults({ seed: chaos.seed, share: 1 / 3, tables: TABLES, faults: FAULTS }));
@@ -57,5 +59,6 @@ export const fakeAnswers: Scenario = {
     chaos.figure('stored_but_denied', deniedCount(proxy, true));
     chaos.figure('denied', deniedCount(proxy, false));
     await chaos.verify({ store });
+    if (before !== undefined) await chaos.verifyResources(member, before);
   },
 };

@@ -5,11 +5,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Chaos } from '../chaos.ts';
 import { mountSmallDisk, type SmallDisk, smallDiskProblem } from '../faults/small-disk.ts';
-import type { Member } from '../member.ts';
+import type { Member, Resources } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
 const MIB = 1024 * 1024;
-const RATE = 4000;
+const SHORT_RATE = 2000;
+const LONG_RATE = 4000;
 const DISK_BYTES = 256 * MIB;
 /** Above what the scenario leaves, which is above what the embedded ClickHouse keeps free by itself. */
 const MIN_FREE_MB = 128;
@@ -20,22 +21,27 @@ const SETTLE_MS = 2000;
 /** The guard looks every 5 s. */
 const NOTICED_MS = 12_000;
 
-async function startOnSmallDisk(
-  chaos: Chaos,
-  minFreeMb: number,
-): Promise<{ member: Member; disk: SmallDisk }> {
+interface FullProgram {
+  readonly member: Member;
+  readonly disk: SmallDisk;
+  /** In the long form. */
+  readonly before: Resources | undefined;
+}
+
+async function startOnSmallDisk(chaos: Chaos, minFreeMb: number): Promise<FullProgram> {
   const disk = await mountSmallDisk(DISK_BYTES);
   chaos.atEnd(() => disk.unmount());
   const member = await chaos.startProgram({
     dataDir: `${disk.path}/data`,
     settings: { MIN_FREE_DISK_MB: String(minFreeMb) },
   });
-  return { member, disk };
+  const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
+  return { member, disk, before };
 }
 
 async function fillAndFree(
   chaos: Chaos,
-  { member, disk }: { member: Member; disk: SmallDisk },
+  { member, disk }: FullProgram,
   told: { readonly leaveBytes: number; readonly reasons: readonly string[] },
 ): Promise<void> {
   chaos.fault(`disk filled up to ${Math.floor(told.leaveBytes / 1024)} KiB`);
@@ -56,9 +62,10 @@ async function fillAndFree(
   await chaos.firstInsert(member);
 }
 
-async function finish(chaos: Chaos, member: Member): Promise<void> {
+async function finish(chaos: Chaos, { member, before }: FullProgram): Promise<void> {
   await chaos.eventually(() => member.state === 'ready', 'the program is ready again');
   await chaos.verify();
+  if (before !== undefined) await chaos.verifyResources(member, before);
 }
 
 export const diskLow: Scenario = {
@@ -67,14 +74,14 @@ export const diskLow: Scenario = {
   obstacle: smallDiskProblem,
   async run(chaos) {
     const program = await startOnSmallDisk(chaos, MIN_FREE_MB);
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(program.member);
     for (let round = 1; round <= chaos.pick(1, 3); round++) {
       const leaveBytes = chaos.random.between(80, 110) * MIB;
       await fillAndFree(chaos, program, { leaveBytes, reasons: ['disk_low'] });
     }
     await load.stop();
-    await finish(chaos, program.member);
+    await finish(chaos, program);
   },
 };
 
@@ -84,13 +91,13 @@ export const diskFull: Scenario = {
   obstacle: smallDiskProblem,
   async run(chaos) {
     const program = await startOnSmallDisk(chaos, 0);
-    const load = await chaos.startLoad({ rate: RATE });
+    const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(program.member);
     for (let round = 1; round <= chaos.pick(1, 6); round++) {
       const leaveBytes = chaos.random.between(0, 3 * 1024) * 1024;
       await fillAndFree(chaos, program, { leaveBytes, reasons: ['disk_low', 'clickhouse_unavailable'] });
     }
     await load.stop();
-    await finish(chaos, program.member);
+    await finish(chaos, program);
   },
 };

@@ -9,7 +9,7 @@ import { type StoreProxy, startStoreProxy } from '../faults/store-proxy.ts';
 import type { Member } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
-const RATE = 3000;
+const RATE = 2000;
 const SESSION = { KAFKA_SESSION_TIMEOUT_MS: '3000' };
 const STOP_MS = 40_000;
 /** The half of an insert that waits in the proxy may hold up the take-over: it goes on after this in any case. */

@@ -9,7 +9,8 @@ const MIB = 1024 * 1024;
 const OVERLOAD = 1.5;
 /** What ClickHouse may take: as little as makes the buffers full soon and 30 minutes of events fit on a disk. */
 const STORE_BYTES_PER_SECOND = 700_000;
-const WARM_UP_EVENTS = 150_000;
+const SHORT_WARM_UP = 60_000;
+const LONG_WARM_UP = 150_000;
 const MAX_RESIDENT_BYTES = 400_000_000;
 /** Bytes per second. A short look sees the collector at work (2 MiB/s were seen): there the peak and the end are what binds. */
 const MAX_SLOPE_SHORT = 5 * MIB;
@@ -24,18 +25,18 @@ export const overload: Scenario = {
     const slow = await startSlowStore(clickhouse.connection);
     chaos.atEnd(() => slow.stop());
     const member = await chaos.startProgram({ clickhouse: { ...clickhouse, url: slow.url } });
-    const before = await warmUp(chaos, member, WARM_UP_EVENTS);
+    const before = await warmUp(chaos, member, chaos.pick(SHORT_WARM_UP, LONG_WARM_UP));
 
     slow.bytesPerSecond = STORE_BYTES_PER_SECOND;
     chaos.fault(`ClickHouse takes ${STORE_BYTES_PER_SECOND} bytes of inserts per second`);
-    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(60_000, 200_000) });
+    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(40_000, 200_000) });
     const stored = async (): Promise<number> => (await chaos.storedCount(clickhouse.store)) ?? 0;
     await flood.finished();
-    const capacity = await ratePerSecond(stored, chaos.pick(5000, 30_000));
+    const capacity = await ratePerSecond(stored, chaos.pick(4000, 30_000));
     chaos.figure('capacity_per_s', capacity);
 
     const load = await chaos.startLoad({ rate: Math.round(OVERLOAD * capacity) });
-    const samples = await watchMemory(member, chaos.pick(12_000, 1_800_000));
+    const samples = await watchMemory(member, chaos.pick(10_000, 1_800_000));
     const slope = slopePerSecond(samples);
     chaos.figure('memory_slope_kib_per_min', (60 * slope) / 1024);
     const most = chaos.pick(MAX_SLOPE_SHORT, MAX_SLOPE_LONG);
