@@ -2,7 +2,7 @@
  * Moves chunks of record batches from lanes through the parse pool to the writers and back into their lanes'
  * order. One owner of all lanes; no work per event.
  */
-import { errorMessage, type MillraceError, toMillraceError } from '../errors.ts';
+import { errorMessage, MillraceError, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Arena } from './arena.ts';
 import {
@@ -16,14 +16,13 @@ import {
 } from './chunk.ts';
 import { ChunkWrites, type Writers } from './chunk-writes.ts';
 import type { Health } from './health.ts';
-import { Lane, type LaneSpec } from './lane.ts';
+import { countUnledgered, type FoundRows, Lane, type LaneSpec } from './lane.ts';
 import { LaneRecovery } from './lane-recovery.ts';
 import type { ParsePool } from './parse-pool.ts';
 import { TASKS_PER_WORKER } from './parse-pool.ts';
 import type { ParseResult } from './parse-protocol.ts';
 import { ParseQueue, type Queued } from './parse-queue.ts';
 import type { Clock, LaneOwnership } from './ports.ts';
-import type { PresentByTable } from './present.ts';
 import { Totals } from './totals.ts';
 
 export interface CoordinatorPorts {
@@ -92,9 +91,9 @@ export class Coordinator {
     return this.#parsingCount > 0 || !this.#queue.isEmpty;
   }
 
-  /** `present`: what is stored at or past its start already. */
-  openLane(spec: LaneSpec, present?: PresentByTable): Lane {
-    const lane = new Lane(spec, present);
+  /** `found`: what is stored at or past its start already. */
+  openLane(spec: LaneSpec, found?: FoundRows): Lane {
+    const lane = new Lane(spec, found);
     this.#lanes.add(lane);
     return lane;
   }
@@ -156,24 +155,26 @@ export class Coordinator {
   dispatch(): void {
     for (let next = this.#queue.head; next !== undefined && this.#mayParse(next); next = this.#queue.head) {
       this.#queue.takeHead();
-      void this.#parse(next.lane, next.chunk);
+      if (next.lane.isReadBack(next.chunk)) void this.#parse(next.lane, next.chunk);
+      else this.#waitForPage(next.lane);
     }
     const suspect = this.#isParsingSuspect ? undefined : this.#queue.takeSuspect();
     if (suspect !== undefined) void this.#parse(suspect.lane, suspect.chunk);
+  }
+
+  /** Claims the lane once more when all before is stored, to read back the next page of what is there. */
+  #waitForPage(lane: Lane): void {
+    this.#queue.remove(lane);
+    if (lane.chunks[0]?.state !== 'queued') return;
+    this.doubt(lane, new MillraceError('lane_closed', 'More is stored than is read back at once.'), true);
   }
 
   /** The head of a lane passes even when blocks fill their share: those behind it may be what fills it. */
   #mayParse({ lane, chunk }: Queued): boolean {
     const { pool, maxBlockBytes } = this.#ports;
     if (this.#parsingCount >= pool.workerCount * TASKS_PER_WORKER) return false;
-    if (this.#unledgeredCount() >= MAX_UNLEDGERED) return false;
+    if (countUnledgered(this.#lanes) >= MAX_UNLEDGERED) return false;
     return this.blockBytes < maxBlockBytes || lane.chunks[0] === chunk;
-  }
-
-  #unledgeredCount(): number {
-    let count = 0;
-    for (const lane of this.#lanes) count += lane.unledgeredCount;
-    return count;
   }
 
   async #parse(lane: Lane, chunk: Chunk): Promise<void> {
@@ -284,6 +285,8 @@ export class Coordinator {
       this.totals.add(done.outcome);
       done.onStored?.(done.outcome, done.toOffset);
     }
+    const [next] = lane.chunks;
+    if (next?.state === 'queued' && !lane.isDoubtful && !lane.isReadBack(next)) this.#waitForPage(lane);
     this.dispatch();
   }
 

@@ -106,7 +106,8 @@ export class KafkaLanes implements KafkaSourceHandlers {
       source: numbers.get(topic) ?? 0,
       partition,
     }));
-    const standings = await this.#ports.ownership.claim(requests);
+    const isWanted = (): boolean => epoch === this.#epoch;
+    const standings = await this.#ports.ownership.claim(requests, { isWanted });
     if (epoch !== this.#epoch) return;
     for (const [i, place] of partitions.entries()) {
       const standing = standings[i];
@@ -199,7 +200,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
         sourceOffset: fetchOffset,
         onLost: () => this.#ports.rejoin(epoch, `another process took ${key}`),
       },
-      standing.present,
+      standing,
     );
     this.#lanes.set(key, lane);
     this.#standings.delete(key);

@@ -109,7 +109,7 @@ export class LaneRecovery {
     }));
     let standings: readonly (LaneStanding | undefined)[];
     try {
-      standings = await ownership.claim(requests);
+      standings = await ownership.claim(requests, { isWanted: () => lanes.some((lane) => !lane.isClosed) });
     } catch (error) {
       return this.#claimFailed(lanes, error);
     }

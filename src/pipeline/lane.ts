@@ -23,6 +23,9 @@ export interface LaneSpec {
   readonly onLost?: () => void;
 }
 
+/** What is stored of a lane already. */
+export type FoundRows = Pick<LaneStanding, 'present' | 'presentTo'>;
+
 export interface Tally {
   receivedCount: number;
   storedCount: number;
@@ -63,6 +66,7 @@ export class Lane {
   #epoch: number;
   #present: PresentByTable;
   #presentEnd: number;
+  #presentTo: number;
   /** Next offset expected from the source. */
   #takenOffset: number;
   #storedOffset: number;
@@ -70,10 +74,11 @@ export class Lane {
   readonly #uncommitted = emptyTally();
   readonly #total = emptyTally();
 
-  constructor(spec: LaneSpec, present = NOTHING_PRESENT) {
+  constructor(spec: LaneSpec, { present, presentTo }: FoundRows = { present: NOTHING_PRESENT }) {
     this.spec = spec;
     this.#epoch = spec.epoch;
     this.#present = present;
+    this.#presentTo = presentTo ?? Number.POSITIVE_INFINITY;
     this.#presentEnd = presentEnd(this.#present);
     this.#takenOffset = spec.startOffset;
     this.#storedOffset = spec.startOffset;
@@ -116,11 +121,17 @@ export class Lane {
   }
 
   /** The lane was claimed anew: it goes on past what turned out to be stored. */
-  resume({ epoch, present }: LaneStanding): void {
+  resume({ epoch, present, presentTo }: LaneStanding): void {
     this.#epoch = epoch;
     this.#present = present;
     this.#presentEnd = presentEnd(present);
+    this.#presentTo = presentTo ?? Number.POSITIVE_INFINITY;
     this.isDoubtful = false;
+  }
+
+  /** Whether all of the chunk lies in what was read back: where much was stored, that goes page by page. */
+  isReadBack({ toOffset }: Chunk): boolean {
+    return toOffset <= this.#presentTo;
   }
 
   /** Records of a range that are stored already. */
@@ -201,6 +212,10 @@ export class Lane {
       filtered: { ...this.#uncommitted.filtered },
       deadLettered: { ...this.#uncommitted.deadLettered },
     };
+    this.#attempts = [...this.#attempts.filter(({ toOffset }) => toOffset !== entry.toOffset), entry].slice(
+      -MAX_ATTEMPTS,
+    );
+    return entry;
   }
 
   /** The entry from `ledgerEntry` was committed: later entries start where it ended. */
@@ -238,4 +253,11 @@ function addCounts(
     if (sum === 0) delete into[reason];
     else into[reason] = sum;
   }
+}
+
+/** Rows of all these lanes that are stored and not yet in the ledger. */
+export function countUnledgered(lanes: Iterable<Lane>): number {
+  let count = 0;
+  for (const lane of lanes) count += lane.unledgeredCount;
+  return count;
 }

@@ -99,7 +99,7 @@ describe('Lane', () => {
       times: Float64Array.from(offsets, (offset) => offset * 1000),
     });
     const spec = { source: 1, partition: 2, name: 'logs', epoch: 3, startOffset: 100 };
-    const subject = new Lane(spec, { logs: rows([101, 105, 112]), dead_letters: rows([106]) });
+    const subject = new Lane(spec, { present: { logs: rows([101, 105, 112]), dead_letters: rows([106]) } });
     expect(subject.presentCount(101, 107)).toBe(3);
     const [a, b] = [chunk(100, 106), chunk(106, 112)];
     expect(subject.taskFor(a).present?.logs.offsets).toEqual(Float64Array.of(101, 105));

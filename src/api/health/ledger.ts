@@ -47,6 +47,16 @@ interface LedgerRow {
   readonly holes: readonly (readonly [number, number])[];
 }
 
+/** Of view `moved_letters`. */
+interface MovedRow {
+  readonly source: number;
+  readonly partition: number;
+  readonly moved_reasons: Readonly<Record<string, number>>;
+  readonly stored: number;
+  readonly filtered: Readonly<Record<string, number>>;
+  readonly dead_lettered: Readonly<Record<string, number>>;
+}
+
 export class Ledger {
   readonly #store: QueryPort;
   readonly #sources: SourceNames;
@@ -61,16 +71,44 @@ export class Ledger {
     const condition = await unsummedCondition(this.#store, undefined, { signal });
     const statement = { sql: sumLedger(condition), params: {} };
     const { rows } = await selectLimited<LedgerRow>(this.#store, statement, signal);
+    const moved = await this.#readMoved(signal);
     const names = await this.#sources.resolve(rows.map(({ source }) => source));
     const byKey = new Map(lanes.map((lane) => [keyOf(lane), lane]));
     const lines = rows.map((row) => {
       const lane = byKey.get(keyOf(row));
       byKey.delete(keyOf(row));
       const { kind = '', topic = '' } = names.get(row.source) ?? {};
-      return toLine(row, topic === '' ? kind : topic, lane);
+      return withMoved(toLine(row, topic === '' ? kind : topic, lane), moved.get(keyOf(row)));
     });
     return [...lines, ...[...byKey.values()].map(newLine)];
   }
+
+  async #readMoved(signal: AbortSignal): Promise<ReadonlyMap<string, MovedRow>> {
+    const sql = 'SELECT source, partition, moved_reasons, stored, filtered, dead_lettered FROM moved_letters';
+    const { rows } = await selectLimited<MovedRow>(this.#store, { sql, params: {} }, signal);
+    return new Map(rows.map((row) => [keyOf(row), row]));
+  }
+}
+
+/** The rows of the ledger do not change when a letter moves: what it was counted as is taken back here. */
+function withMoved(line: LedgerLine, moved: MovedRow | undefined): LedgerLine {
+  if (moved === undefined) return line;
+  return {
+    ...line,
+    stored: line.stored + moved.stored,
+    filtered: addCounts(line.filtered, moved.filtered, 1),
+    dead_lettered: addCounts(addCounts(line.dead_lettered, moved.moved_reasons, -1), moved.dead_lettered, 1),
+  };
+}
+
+function addCounts(
+  counts: Readonly<Record<string, number>>,
+  others: Readonly<Record<string, number>>,
+  sign: 1 | -1,
+): Record<string, number> {
+  const sums: Record<string, number> = { ...counts };
+  for (const [reason, count] of Object.entries(others)) sums[reason] = (sums[reason] ?? 0) + sign * count;
+  return Object.fromEntries(Object.entries(sums).filter(([, count]) => count !== 0));
 }
 
 function keyOf({ source, partition }: { readonly source: number; readonly partition: number }): string {
