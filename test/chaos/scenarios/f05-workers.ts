@@ -9,6 +9,7 @@ const LEAST_GAP = 8;
 const MOST_GAP = 20;
 /** Tasks of the warm-up, which nobody may die of. */
 const WARM_UP_TASKS = 600;
+const DEATHS_MS = 300_000;
 
 export const dyingWorkers: Scenario = {
   id: 'F5',
@@ -32,13 +33,13 @@ export const dyingWorkers: Scenario = {
     chaos.expect(deaths() === 0, 'a worker died in the warm-up');
     const since = Date.now();
     const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
-    await chaos.eventually(() => deaths() >= entries.length, `${entries.length} workers died`, 120_000);
+    await chaos.eventually(() => deaths() >= entries.length, `${entries.length} workers died`, DEATHS_MS);
     await load.stop();
     await chaos.verify();
     chaos.figure('worker_deaths', deaths());
     chaos.expect(member.isRunning && member.startCount === 1, 'the program itself did not go on');
-    // On a machine with too much to do the broker itself may be late.
-    chaos.expectNoAlarm(member, { sinceMs: since, allowed: chaos.pick(['kafka_unavailable'], []) });
+    // On a machine with too much to do the broker, or the answer itself, may be late.
+    chaos.expectNoAlarm(member, { sinceMs: since, allowed: chaos.pick(['kafka_unavailable', 'silent'], []) });
     if (before !== undefined) await chaos.verifyResources(member, before);
   },
 };
