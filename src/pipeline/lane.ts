@@ -212,10 +212,6 @@ export class Lane {
       filtered: { ...this.#uncommitted.filtered },
       deadLettered: { ...this.#uncommitted.deadLettered },
     };
-    this.#attempts = [...this.#attempts.filter(({ toOffset }) => toOffset !== entry.toOffset), entry].slice(
-      -MAX_ATTEMPTS,
-    );
-    return entry;
   }
 
   /** The entry from `ledgerEntry` was committed: later entries start where it ended. */
