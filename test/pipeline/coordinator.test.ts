@@ -167,6 +167,31 @@ describe('a record that ends every worker, also without being read', () => {
   });
 });
 
+describe('a lane of which much is stored', () => {
+  it('is read back page by page: it is claimed again when it has come to the end of a page', async () => {
+    const asked: (number | undefined)[] = [];
+    const { coordinator, tasks, submit } = rig({
+      claim: ([request]) => {
+        asked.push(request?.fromOffset);
+        const from = request?.fromOffset ?? 0;
+        const presentTo = from < 20 ? { presentTo: from + 10 } : {};
+        return Promise.resolve([
+          { source: 1, partition: 0, epoch: 2, present: NOTHING_PRESENT, ...presentTo },
+        ]);
+      },
+    });
+    const lane = coordinator.openLane(
+      { source: 1, partition: 0, name: 'paged', epoch: 1, startOffset: 0 },
+      { present: NOTHING_PRESENT, presentTo: 10 },
+    );
+    for (let offset = 0; offset < 40; offset += 5) submit(lane, offset, offset + 5);
+    await until(() => lane.storedOffset === 40, { timeoutMs: 10_000 });
+    expect(asked).toEqual([10, 20]);
+    const parsed = tasks.map(({ firstOffset }) => firstOffset);
+    expect(parsed).toEqual([0, 5, 10, 15, 20, 25, 30, 35]);
+  });
+});
+
 describe('offsets that Kafka had deleted', () => {
   const rows = {
     offsets: Float64Array.from({ length: 200 }, (_, i) => 1000 + i),
