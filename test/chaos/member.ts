@@ -244,7 +244,9 @@ export class Member {
         .toSorted((a, b) => a.localeCompare(b))
         .join(',');
     } catch (error) {
-      return (error as Error).name === 'TimeoutError' ? 'silent' : 'down';
+      // A connection that breaks off says nothing either: it may be one that the poll left idle for too long.
+      const { cause } = error as { readonly cause?: { readonly code?: string } };
+      return cause?.code === 'ECONNREFUSED' ? 'down' : 'silent';
     }
   }
 }
