@@ -129,7 +129,8 @@ function readPartition(reader: FlexibleReader): AnsweredPartition {
   };
   reader.skipTags();
   // kafkajs hands on the list itself, and nothing else of this.
-  Object.assign(partition.messages, { logStartOffset: Number(partition.lastStartOffset) });
+  const value = Number(partition.lastStartOffset);
+  Object.defineProperty(partition.messages, 'logStartOffset', { value });
   return partition;
 }
 

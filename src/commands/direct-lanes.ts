@@ -47,7 +47,10 @@ export class DirectLanes {
         this.#own.delete(code);
         onLost();
       };
-      return pipeline.coordinator.openLane({ ...standing, name: kind, startOffset: 0, onLost: lose });
+      return pipeline.coordinator.openLane(
+        { ...standing, name: kind, startOffset: 0, onLost: lose },
+        standing,
+      );
     } catch (error) {
       this.#own.delete(code);
       throw error;

@@ -55,7 +55,10 @@ export async function storeAdopted(
     ...adoption,
     openLane: async (onLost) => {
       if (lane !== undefined) throw new MillraceError('lane_closed', 'The lane was taken over again.');
-      lane = coordinator.openLane({ ...standing, name: 'http', startOffset: place.fromOffset, onLost });
+      lane = coordinator.openLane(
+        { ...standing, name: 'http', startOffset: place.fromOffset, onLost },
+        standing,
+      );
       return lane;
     },
     reserve: async (_token, bodies) => bodies.map(({ toOffset }) => differentFraming(place, toOffset)),

@@ -92,7 +92,7 @@ export class Coordinator {
   }
 
   /** `found`: what is stored at or past its start already. */
-  openLane(spec: LaneSpec, found?: FoundRows): Lane {
+  openLane(spec: LaneSpec, found: FoundRows): Lane {
     const lane = new Lane(spec, found);
     this.#lanes.add(lane);
     return lane;

@@ -74,7 +74,7 @@ export class Lane {
   readonly #uncommitted = emptyTally();
   readonly #total = emptyTally();
 
-  constructor(spec: LaneSpec, { present, presentTo }: FoundRows = { present: NOTHING_PRESENT }) {
+  constructor(spec: LaneSpec, { present, presentTo }: FoundRows) {
     this.spec = spec;
     this.#epoch = spec.epoch;
     this.#present = present;

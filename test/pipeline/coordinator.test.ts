@@ -86,7 +86,10 @@ function rig({ insertBlocks, parse, claim }: Hands) {
     rejoin: () => undefined,
   });
   const open = (source: number): Lane =>
-    coordinator.openLane({ source, partition: 0, name: `lane-${source}`, epoch: 1, startOffset: 0 });
+    coordinator.openLane(
+      { source, partition: 0, name: `lane-${source}`, epoch: 1, startOffset: 0 },
+      { present: NOTHING_PRESENT },
+    );
   const submit = (lane: Lane, fromOffset: number, toOffset: number): void => {
     const stretch = arena.tryTake(100);
     if (stretch === undefined) throw new Error('the arena is full');

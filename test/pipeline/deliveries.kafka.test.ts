@@ -128,7 +128,7 @@ describe('deliveries', () => {
     const { arena, coordinator, pool, ownership } = subject.pipeline;
     const [standing] = await ownership.claim([{ source: 200, partition: 1 }]);
     if (standing === undefined) throw new Error('the lane could not be claimed');
-    const lane = coordinator.openLane({ ...standing, name: 'http', startOffset: 0 });
+    const lane = coordinator.openLane({ ...standing, name: 'http', startOffset: 0 }, standing);
     const source = new DirectSource({
       arena,
       coordinator,

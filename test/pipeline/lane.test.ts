@@ -4,7 +4,10 @@ import { Lane } from '../../src/pipeline/lane.ts';
 import { NOTHING_PRESENT } from '../../src/pipeline/present.ts';
 
 function lane(): Lane {
-  return new Lane({ source: 1, partition: 2, name: 'logs', epoch: 3, startOffset: 100 });
+  return new Lane(
+    { source: 1, partition: 2, name: 'logs', epoch: 3, startOffset: 100 },
+    { present: NOTHING_PRESENT },
+  );
 }
 
 function chunk(fromOffset: number, toOffset: number): Chunk {
