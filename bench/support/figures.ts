@@ -29,6 +29,24 @@ function readResult(name: string): unknown {
   return JSON.parse(readFileSync(join(PACKAGE_ROOT, `bench/results/${name}.json`), 'utf8'));
 }
 
+interface ExactlyOnce {
+  readonly commit: string;
+  readonly roundCount: number;
+  readonly with: PipelineFigures;
+  readonly without: PipelineFigures;
+  readonly extraCpuPercent: number;
+}
+
+function exactlyOnceMarkdown(): string {
+  const result = readResult('exactly-once') as ExactlyOnce;
+  const { with: withIt, without, extraCpuPercent, roundCount, commit } = result;
+  return (
+    `Exactly once (guard, ledger, read-back) costs **${extraCpuPercent} %** of the total CPU: ` +
+    `${withIt.totalCpuSecondsPerMillion} against ${without.totalCpuSecondsPerMillion} CPU-seconds per million events ` +
+    `without it, medians of ${roundCount} alternating rounds (\`bench/exactly-once.ts\`, commit ${commit}).`
+  );
+}
+
 export function figuresMarkdown(): string {
   const result = readResult('end-to-end') as EndToEnd;
   const { millrace, naive } = result;
@@ -49,5 +67,7 @@ export function figuresMarkdown(): string {
     row('peak resident memory of the program, MiB', (figures) => figures.peakResidentMiB),
     '',
     `Total CPU, Millrace to naive: **${result.cpuRatio}**. Starting the program and merging for five seconds are included.`,
+    '',
+    exactlyOnceMarkdown(),
   ].join('\n');
 }
