@@ -1,5 +1,5 @@
 /** The written report of a run: docs/chaos-report.md for people, bench/results/chaos.json for programs. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ export function appendResult(file: string, result: ScenarioResult): void {
   appendFileSync(file, `${JSON.stringify({ commit: commitNow(), result } satisfies KeptResult)}\n`);
 }
 
-/** In the order of the scenarios. Throws for results of another commit than the present one. */
+/** In the order of the scenarios. Throws for results of another program, oracle or scenario than those of now. */
 export function readResults(files: readonly string[]): ScenarioResult[] {
   const kept = files.flatMap((file) =>
     readFileSync(file, 'utf8')
@@ -35,9 +35,11 @@ export function readResults(files: readonly string[]): ScenarioResult[] {
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as KeptResult),
   );
-  const commit = commitNow();
-  const other = kept.find((one) => one.commit !== commit);
-  if (other !== undefined) throw new Error(`There are results of ${other.commit}; this is ${commit}.`);
+  const other = kept.find(({ commit, result }) => !isSameAsNow(commit, result.id));
+  if (other !== undefined) {
+    const { commit, result } = other;
+    throw new Error(`A result of ${result.id} is of ${commit}; what it was about has changed since.`);
+  }
   const place = ({ id }: ScenarioResult): number => SCENARIOS.findIndex((scenario) => scenario.id === id);
   return kept.map(({ result }) => result).toSorted((a, b) => place(a) - place(b) || a.seed - b.seed);
 }
@@ -61,6 +63,16 @@ export function writeReport(results: readonly ScenarioResult[]): void {
 
 export function writeMarkdown(file: string, results: readonly ScenarioResult[]): void {
   writeFileSync(file, reportMarkdown(results, commitNow()));
+}
+
+/** What a result is about: the program, and who judges it; the file of the scenario is added. */
+const JUDGED = ['src', 'workers', 'clickhouse', 'test/chaos/oracle'];
+
+/** A commit that is not known here differs, too. */
+function isSameAsNow(commit: string, id: string): boolean {
+  const scenario = `test/chaos/scenarios/f${id.slice(1).padStart(2, '0')}-*`;
+  const command = ['diff', '--quiet', commit, 'HEAD', '--', ...JUDGED, scenario];
+  return spawnSync('git', command, { cwd: PACKAGE_ROOT }).status === 0;
 }
 
 function commitNow(): string {
