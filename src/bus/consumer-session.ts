@@ -25,6 +25,17 @@ export interface SessionOptions {
   readonly heartbeatIntervalMs: number;
 }
 
+/** Of a session that reads a topic once, in a group of its own that never commits. */
+export const READ_ONCE = {
+  fromBeginning: true,
+  maxBytesPerPartition: 4 << 20,
+  maxBytes: 16 << 20,
+  minBytes: 1,
+  maxWaitMs: 100,
+  sessionTimeoutMs: 45_000,
+  heartbeatIntervalMs: 3000,
+} as const;
+
 export interface SessionHandlers {
   /** Called at the end of each join, before anything of it is fetched. */
   onJoined(partitions: readonly AssignedPartition[]): void;

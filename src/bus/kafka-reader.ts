@@ -7,7 +7,7 @@ import { errorMessage, MillraceError } from '../errors.ts';
 import { RecordBatchReader } from '../parse/record-batch.ts';
 import type { TopicPartition } from '../pipeline/ports.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { ConsumerSession, SESSION_RETRY } from './consumer-session.ts';
+import { ConsumerSession, READ_ONCE, SESSION_RETRY } from './consumer-session.ts';
 import type { FetchedPartition } from './fetched-partition.ts';
 import { holdWithHeartbeats } from './hold-with-heartbeats.ts';
 import { createKafkaClient, type KafkaConnection } from './kafka-client.ts';
@@ -42,17 +42,7 @@ export type OnRecords = (records: readonly ReadRecord[]) => Promise<void>;
 
 /** Records handed over at once, of one partition, in order. */
 const CHUNK_RECORDS = 1000;
-const HEARTBEAT_INTERVAL_MS = 3000;
 const CLOSE_DEADLINE_MS = 5000;
-const FETCH = {
-  fromBeginning: true,
-  maxBytesPerPartition: 4 << 20,
-  maxBytes: 16 << 20,
-  minBytes: 1,
-  maxWaitMs: 100,
-  sessionTimeoutMs: 45_000,
-  heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
-};
 
 /**
  * Reads and hands over. Rejects with `not_found` when there is no such topic, with `bus_unavailable` when Kafka
@@ -69,7 +59,7 @@ export async function readTopic(
   const groupId = `millrace-read-${randomUUID()}`;
   const session = new ConsumerSession(
     client,
-    { ...FETCH, groupId, topics: [options.topic] },
+    { ...READ_ONCE, groupId, topics: [options.topic] },
     {
       onJoined: (partitions) => {
         session.seek(reading.positions(partitions));
@@ -173,7 +163,7 @@ class Reading {
 
   async take({ delivery, heartbeat, resolve }: FetchedPartition): Promise<void> {
     const { partition, fetchOffset } = delivery;
-    const hold = { heartbeat, intervalMs: HEARTBEAT_INTERVAL_MS, signal: this.#stop.signal };
+    const hold = { heartbeat, intervalMs: READ_ONCE.heartbeatIntervalMs, signal: this.#stop.signal };
     try {
       for (const { bytes } of delivery.batches) {
         for (const chunk of this.#decode(bytes, { partition, firstOffset: fetchOffset })) {

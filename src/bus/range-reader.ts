@@ -8,7 +8,7 @@ import { errorMessage, MillraceError, quoteValue } from '../errors.ts';
 import type { AssignedPartition, FetchedBatch, TopicPartition } from '../pipeline/ports.ts';
 import type { OffsetRange, OnBatches, ReadBatches } from '../replay/ports.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { ConsumerSession, SESSION_RETRY } from './consumer-session.ts';
+import { ConsumerSession, READ_ONCE, SESSION_RETRY } from './consumer-session.ts';
 import type { FetchedPartition } from './fetched-partition.ts';
 import { holdWithHeartbeats } from './hold-with-heartbeats.ts';
 import { createKafkaClient, type KafkaConnection } from './kafka-client.ts';
@@ -24,20 +24,10 @@ export interface RangeReaderOptions extends KafkaConnection {
   readonly signal: AbortSignal;
 }
 
-const HEARTBEAT_INTERVAL_MS = 3000;
 const CLOSE_DEADLINE_MS = 5000;
 /** A broker that restarts ends sessions; what was handed over is not read again. */
 const MAX_SESSIONS = 20;
 const SESSION_PAUSE_MS = 1000;
-const FETCH = {
-  fromBeginning: true,
-  maxBytesPerPartition: 4 << 20,
-  maxBytes: 8 << 20,
-  minBytes: 1,
-  maxWaitMs: 100,
-  sessionTimeoutMs: 45_000,
-  heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
-};
 
 /**
  * Rejects with `shutting_down` on the signal, with `unprocessable` when Kafka deleted records of a range before they
@@ -73,7 +63,7 @@ async function readSession(
   const groupId = `millrace-replay-${randomUUID()}`;
   const session = new ConsumerSession(
     client,
-    { ...FETCH, groupId, topics: [options.topic] },
+    { ...READ_ONCE, groupId, topics: [options.topic] },
     {
       onJoined: (partitions) => {
         if (!reading.isSameTopic(partitions))
@@ -182,7 +172,7 @@ class RangeReading {
 
   async take({ delivery, heartbeat, resolve }: FetchedPartition): Promise<void> {
     const { partition, batches, lostFromOffset } = delivery;
-    const hold = { heartbeat, intervalMs: HEARTBEAT_INTERVAL_MS, signal: this.#stop.signal };
+    const hold = { heartbeat, intervalMs: READ_ONCE.heartbeatIntervalMs, signal: this.#stop.signal };
     const position = this.#open.get(partition);
     if (position !== undefined && lostFromOffset !== undefined) {
       const what = `Kafka deleted records of partition ${partition} from offset ${lostFromOffset} on before they were read`;

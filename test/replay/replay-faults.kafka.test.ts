@@ -118,8 +118,15 @@ describe('replay beside a running pipeline', () => {
       );
       const live = await startPipeline({ clickhouse, topics: [...topics.values()] });
       const generator = { firstSeq: account.lastSeq + 1 };
-      const producing = produceEvents({ topics, count: 20_000, rate: 500, generator });
-      await live.untilReceived(2000, LONG_MS);
+      const ending = new AbortController();
+      const producing = produceEvents({
+        topics,
+        count: 100_000,
+        rate: 500,
+        generator,
+        signal: ending.signal,
+      });
+      await live.untilReceived(1000, LONG_MS);
       for (const mode of ['replace', 'missing', 'replace'] as const) {
         // It goes on storing others of the same minutes.
         const damaged = `${ofTopic()} AND offset < ${doneTo} AND offset % 2 = 0`;
@@ -130,6 +137,7 @@ describe('replay beside a running pipeline', () => {
         const tally = await replayTopic(store, { topic, mode });
         expect(tally.readCount).toBeGreaterThan(doneTo);
       }
+      ending.abort();
       const added = await producing;
       // Not what was received: records that come again after the lanes were taken back are received twice.
       const expected = account.sentCount + added.sentCount;
