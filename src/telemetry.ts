@@ -81,6 +81,16 @@ export const INTERNAL_EVENTS = {
     text: 'the Kafka consumer leaves its group and joins anew',
     counter: 'millrace_kafka_rejoins_total',
   },
+  dead_members_left: {
+    level: 'info',
+    text: 'left the Kafka group in the name of members that were killed on this host',
+    counter: 'millrace_dead_members_left_total',
+  },
+  member_note_failed: {
+    level: 'warn',
+    text: 'notes of Kafka members could not be kept or used; a killed program may be waited for',
+    counter: 'millrace_member_note_failures_total',
+  },
   assignment_waits: { level: 'warn', text: 'the Kafka assignment waits for ClickHouse' },
   offsets_committed: { level: 'debug', text: 'offsets committed', counter: 'millrace_offset_commits_total' },
   commit_failed: {

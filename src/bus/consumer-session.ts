@@ -37,8 +37,10 @@ export const READ_ONCE = {
 } as const;
 
 export interface SessionHandlers {
+  /** Called once, when the first join begins. */
+  onJoining?(): void;
   /** Called at the end of each join, before anything of it is fetched. */
-  onJoined(partitions: readonly AssignedPartition[]): void;
+  onJoined(partitions: readonly AssignedPartition[], memberId: string): void;
   onFetched(fetched: FetchedPartition): Promise<void>;
   /** Everything of the partition below `nextOffset` was handed over or holds no records (control batches). */
   onPassed?(place: TopicPartition, nextOffset: number): void;
@@ -110,7 +112,7 @@ export class ConsumerSession {
     });
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
       this.#lastContactMs = performance.now();
-      this.#handlers.onJoined(toPartitions(payload.memberAssignment, this.#ids));
+      this.#handlers.onJoined(toPartitions(payload.memberAssignment, this.#ids), payload.memberId);
       this.#watch?.check();
     });
     this.#consumer.on(events.END_BATCH_PROCESS, ({ payload }) => {
@@ -179,27 +181,32 @@ export class ConsumerSession {
       partitionsConsumedConcurrently: CONCURRENT_PARTITIONS,
       eachBatch: (payload) => this.#handlers.onFetched(toFetched(payload, ids)),
     });
+    this.#handlers.onJoining?.();
     const ended = await Promise.race([joined.then(() => this.#crashed), this.#crashed, this.#closed]);
     if (ended !== undefined) throw ended.payload.error;
   }
 
   /**
    * Leaves the group and disconnects; cuts the connections when that takes longer than `deadlineMs`, or soon when
-   * the group coordinator was silent lately.
+   * the group coordinator was silent lately. True when it has left, as far as one can tell.
    */
-  async close(deadlineMs: number): Promise<void> {
+  async close(deadlineMs: number): Promise<boolean> {
     this.#watch?.stop();
     const isInContact = performance.now() - this.#lastContactMs < 2 * this.#options.heartbeatIntervalMs;
     const patienceMs = isInContact ? deadlineMs : Math.min(deadlineMs, SILENT_PATIENCE_MS);
     const done = new AbortController();
-    const leaving = this.#consumer.disconnect().catch(() => undefined);
-    await Promise.race([
+    const leaving = this.#consumer.disconnect().then(
+      () => isInContact,
+      () => false,
+    );
+    const hasLeft = await Promise.race([
       leaving,
-      delay(patienceMs, undefined, { signal: done.signal }).catch(() => undefined),
+      delay(patienceMs, false, { signal: done.signal }).catch(() => false),
     ]);
     done.abort();
     this.#client.sockets.close();
     this.#markClosed();
+    return hasLeft;
   }
 }
 

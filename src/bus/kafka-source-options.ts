@@ -23,6 +23,8 @@ export interface KafkaSourceOptions extends KafkaConnection {
   /** Default 45,000: the wait of the others when this process dies without leaving the group. */
   readonly sessionTimeoutMs?: number;
   readonly heartbeatIntervalMs?: number;
+  /** Where notes of memberships are kept (member-notes.ts); undefined: none, and killed members are waited for. */
+  readonly memberNotesDir?: string | undefined;
   /** Partitions of a topic that is created because the cluster lacks it at the start; default 6. */
   readonly newTopicPartitions?: number;
 }
@@ -36,6 +38,7 @@ const DEFAULTS = {
   sessionTimeoutMs: 45_000,
   heartbeatIntervalMs: 3000,
   newTopicPartitions: 6,
+  memberNotesDir: undefined,
 };
 const MIN_FETCH_BYTES = 1 << 20;
 

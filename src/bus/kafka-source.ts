@@ -20,7 +20,9 @@ import { holdWithHeartbeats } from './hold-with-heartbeats.ts';
 import { createKafkaClient } from './kafka-client.ts';
 import { fillOptions, type KafkaSourceOptions, sessionOptions } from './kafka-source-options.ts';
 import { type ClusterInfo, prepareCluster } from './kafka-topics.ts';
+import { leaveDeadMembers } from './leave-dead-members.ts';
 import { LossReport } from './loss-report.ts';
+import { MemberNotes } from './member-notes.ts';
 
 export type { KafkaSourceOptions } from './kafka-source-options.ts';
 
@@ -54,6 +56,7 @@ class SupervisedSource implements KafkaSource {
   readonly #stopping = new AbortController();
   #handlers: KafkaSourceHandlers | undefined;
   readonly #losses: LossReport;
+  readonly #notes: MemberNotes | undefined;
   #session: ConsumerSession | undefined;
   /** Ends what the session's handlers wait for. */
   #sessionOver = new AbortController();
@@ -73,6 +76,8 @@ class SupervisedSource implements KafkaSource {
     this.#options = options;
     this.#telemetry = telemetry;
     this.#losses = new LossReport(telemetry);
+    const { memberNotesDir } = options;
+    this.#notes = memberNotesDir === undefined ? undefined : new MemberNotes(memberNotesDir, telemetry);
   }
 
   get clusterId(): string {
@@ -124,7 +129,9 @@ class SupervisedSource implements KafkaSource {
     // Both in one turn: a handler that lets go must find its consumer already stopping.
     this.#stopping.abort();
     this.#sessionOver.abort();
-    const closed = this.#session?.close(deadlineMs);
+    const closed = this.#session
+      ?.close(deadlineMs)
+      .then((hasLeft) => (hasLeft ? this.#notes?.drop() : undefined));
     const isOver = new AbortController();
     const deadline = delay(deadlineMs, undefined, { signal: isOver.signal }).catch(() => undefined);
     await Promise.race([Promise.all([closed, this.#supervision]), deadline]);
@@ -186,7 +193,9 @@ class SupervisedSource implements KafkaSource {
     const client = createKafkaClient(options, this.#telemetry, SESSION_RETRY);
     try {
       this.#session = new ConsumerSession(client, sessionOptions(options, cluster), {
-        onJoined: (partitions) => {
+        onJoining: () => void this.#leaveDeadMembers(over),
+        onJoined: (partitions, memberId) => {
+          void this.#notes?.keep({ groupId: options.groupId, memberId });
           if (!over.aborted) this.#openEpoch(partitions);
         },
         onFetched: (fetched) => this.#deliver(fetched, over),
@@ -199,6 +208,12 @@ class SupervisedSource implements KafkaSource {
       this.#session = undefined;
       client.sockets.close();
     }
+  }
+
+  /** Beside the join, which would wait until the session of a program that was killed here has run out. */
+  async #leaveDeadMembers(signal: AbortSignal): Promise<void> {
+    const notes = this.#notes;
+    if (notes !== undefined) await leaveDeadMembers(this.#options, { notes, signal }, this.#telemetry);
   }
 
   /** With a client of its own that gives up soon, so that a cluster that is not there is told as that. */

@@ -48,6 +48,8 @@ const HTTP_STOP_MS = 2000;
 const KAFKA_STOP_MS = 5000;
 const HEARTBEAT_MS = 3000;
 const HEARTBEATS_PER_SESSION = 3;
+/** In DATA_DIR. */
+const MEMBER_NOTES = 'kafka-members';
 
 const clock: Clock = { now: () => Date.now(), steady: () => performance.now() };
 
@@ -169,8 +171,9 @@ export class Service {
     if (config.kafkaBrokers.length === 0) return undefined;
     const { kafkaGroup: groupId, kafkaTopics: topics, kafkaSessionTimeoutMs: sessionTimeoutMs } = config;
     const heartbeatIntervalMs = Math.min(HEARTBEAT_MS, Math.floor(sessionTimeoutMs / HEARTBEATS_PER_SESSION));
+    const memberNotesDir = resolve(config.dataDir, MEMBER_NOTES);
     return createKafkaSource(
-      { ...kafkaConnection(config), groupId, topics, sessionTimeoutMs, heartbeatIntervalMs },
+      { ...kafkaConnection(config), groupId, topics, sessionTimeoutMs, heartbeatIntervalMs, memberNotesDir },
       this.#telemetry,
     );
   }
