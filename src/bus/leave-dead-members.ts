@@ -42,11 +42,11 @@ export async function leaveDeadMembers(
   const waiting = { signal: AbortSignal.any([signal, isOver.signal]) };
   try {
     await delay(JOIN_HEAD_START_MS, undefined, waiting);
-    const tooLate = delay(DEADLINE_MS, undefined, waiting).then(() => {
+    const tooLate = delay(DEADLINE_MS, undefined, waiting).then((): never => {
       throw new MillraceError('bus_unavailable', `The group coordinator is silent for ${DEADLINE_MS} ms.`);
     });
-    await Promise.race([leaveAll(client, { dead, notes }), tooLate]);
-    telemetry.emit('dead_members_left', { groupId: options.groupId }, dead.length);
+    const leftCount = await Promise.race([leaveAll(client, { dead, notes }), tooLate]);
+    if (leftCount > 0) telemetry.emit('dead_members_left', { groupId: options.groupId }, leftCount);
   } catch (error) {
     if (!signal.aborted) telemetry.emit('member_note_failed', { error: errorMessage(error) });
   } finally {
@@ -55,10 +55,11 @@ export async function leaveDeadMembers(
   }
 }
 
+/** How many of them were still members. */
 async function leaveAll(
   { kafka }: KafkaClient,
   { dead, notes }: { readonly dead: readonly DeadMember[]; readonly notes: MemberNotes },
-): Promise<void> {
+): Promise<number> {
   let cluster: Cluster | undefined;
   // It never joins: the assigner is the only way to kafkajs's cluster.
   const consumer = kafka.consumer({
@@ -72,20 +73,25 @@ async function leaveAll(
   });
   await consumer.connect();
   try {
+    let leftCount = 0;
     for (const { groupId, memberId, file } of dead) {
-      await leave(cluster, { groupId, memberId });
+      if (await leave(cluster, { groupId, memberId })) leftCount++;
       await notes.forget(file);
     }
+    return leftCount;
   } finally {
     await consumer.disconnect();
   }
 }
 
-async function leave(cluster: Cluster | undefined, member: Membership): Promise<void> {
+/** False when the broker has forgotten the member. */
+async function leave(cluster: Cluster | undefined, member: Membership): Promise<boolean> {
   const coordinator = await cluster?.findGroupCoordinator({ groupId: member.groupId });
   try {
     await coordinator?.leaveGroup(member);
+    return true;
   } catch (error) {
-    if (!GONE.has((error as { readonly type?: unknown }).type)) throw error;
+    if (GONE.has((error as { readonly type?: unknown }).type)) return false;
+    throw error;
   }
 }

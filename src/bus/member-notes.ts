@@ -6,7 +6,7 @@
  * A note is a help and never needed: what goes wrong with it is told and changes nothing else.
  */
 import { randomUUID } from 'node:crypto';
-import { lstat, mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage } from '../errors.ts';
@@ -41,7 +41,6 @@ const MAX_NOTES = 100;
 const MAX_NOTE_BYTES = 4096;
 /** A note that is of no use to this host is kept as long. No session lasts longer. */
 const MAX_AGE_MS = 24 * 60 * 60 * 1000;
-const SUFFIX = '.json';
 /** Position of `starttime` among the fields after the command name in /proc/PID/stat (proc(5)). */
 const START_TIME_FIELD = 19;
 
@@ -49,7 +48,7 @@ const START_TIME_FIELD = 19;
 export class MemberNotes {
   readonly #directory: string;
   readonly #telemetry: Telemetry;
-  readonly #file = `${randomUUID()}${SUFFIX}`;
+  readonly #file = `${randomUUID()}.json`;
   /** One after the other, so that the last word is what stays. */
   #changes: Promise<void> = Promise.resolve();
 
@@ -65,7 +64,10 @@ export class MemberNotes {
       if (self === undefined) return;
       await makeDirectory(this.#directory);
       const note: Note = { groupId, memberId, ...self };
-      await writeFile(this.#pathOf(this.#file), `${JSON.stringify(note)}\n`, { mode: 0o600 });
+      const path = this.#pathOf(this.#file);
+      // In one step: whoever is killed meanwhile leaves the former note or this one.
+      await writeFile(`${path}.new`, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+      await rename(`${path}.new`, path);
     });
   }
 
@@ -84,7 +86,7 @@ export class MemberNotes {
     try {
       const self = await identifySelf();
       if (self === undefined) return [];
-      const files = (await listFiles(this.#directory)).filter((name) => name.endsWith(SUFFIX));
+      const files = await listFiles(this.#directory);
       const dead: DeadMember[] = [];
       for (const file of files.slice(0, MAX_NOTES)) {
         const note = await this.#readDead(file, self).catch((error: unknown) => this.#tell(error));
@@ -101,8 +103,8 @@ export class MemberNotes {
   async #readDead(file: string, self: ProcessIdentity): Promise<Note | undefined> {
     const path = this.#pathOf(file);
     const found = await lstat(path);
-    const isReadable = found.isFile() && found.size <= MAX_NOTE_BYTES;
-    const note = isReadable ? parseNote(await readFile(path, 'utf8')) : undefined;
+    if (!found.isFile()) return undefined;
+    const note = found.size <= MAX_NOTE_BYTES ? parseNote(await readFile(path, 'utf8')) : undefined;
     const isHere = note !== undefined && isSamePlace(note, self);
     if (isHere && !(await isGone(note))) return undefined;
     const isOfPastBoot = note?.host === self.host && note.bootId !== self.bootId;

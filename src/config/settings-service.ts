@@ -108,7 +108,7 @@ export const KAFKA_SETTINGS = [
     default: 10_000,
     min: 1000,
     max: 600_000,
-    help: 'silence after which the group gives the partitions of a member to the others; a killed program waits as long for its own',
+    help: 'silence after which the group gives the partitions of a member to the others; a killed program waits as long for its own, unless it starts again on the same host and DATA_DIR',
   }),
   flag('KAFKA_SSL', 'kafkaSsl', { group: 'kafka', help: 'encrypt the connection to the brokers' }),
   file('KAFKA_SSL_CA', 'kafkaSslCa', { group: 'kafka', help: 'certificate authority of the brokers, PEM' }),

@@ -11,8 +11,11 @@ import { type CollectOptions, type Collector, collect } from '../support/source-
 import { until } from '../support/until.ts';
 
 const MEMBER = fileURLToPath(new URL('../support/group-member.ts', import.meta.url));
-const SESSION_MS = 30_000;
-const SOON_MS = 5000;
+const SESSION_MS = 60_000;
+/** It takes less than a second; the rest is for a machine that has other things to do. */
+const SOON_MS = 20_000;
+/** Long enough for a join that waits for nobody. */
+const WHILE_MS = 5000;
 
 let topic: string;
 let groupId: string;
@@ -51,7 +54,7 @@ async function startMember(): Promise<ChildProcess> {
   );
   members.push(member);
   await once(member.stdout, 'data');
-  await until(async () => (await readdir(memberNotesDir)).length === 1);
+  await until(async () => (await readdir(memberNotesDir)).some((name) => name.endsWith('.json')));
   return member;
 }
 
@@ -78,10 +81,8 @@ function told(collector: Collector, event: string): number {
 describe('a Kafka group with a killed member', () => {
   it('gives its partitions soon to the next start on the host', async () => {
     await kill(await startMember());
-    const began = performance.now();
     const next = await start({ memberNotesDir });
-    await next.until(() => partitionCount(next) === 4, SESSION_MS);
-    expect(performance.now() - began).toBeLessThan(SOON_MS);
+    await next.until(() => partitionCount(next) === 4, SOON_MS);
     await next.until(() => told(next, 'dead_members_left') === 1, SOON_MS);
     // Its own note alone is left, and goes when it stops.
     await until(async () => (await readdir(memberNotesDir)).length === 1);
@@ -93,7 +94,7 @@ describe('a Kafka group with a killed member', () => {
   it('waits for its session without notes', async () => {
     await kill(await startMember());
     const next = await start();
-    await delay(SOON_MS);
+    await delay(WHILE_MS);
     expect(partitionCount(next)).toBe(0);
   });
 
@@ -101,7 +102,7 @@ describe('a Kafka group with a killed member', () => {
     const member = await startMember();
     member.kill('SIGSTOP');
     const next = await start({ memberNotesDir });
-    await delay(SOON_MS);
+    await delay(WHILE_MS);
     expect(partitionCount(next)).toBe(0);
     member.kill('SIGCONT');
     await next.until(() => partitionCount(next) === 2);
@@ -118,9 +119,8 @@ describe('a Kafka group with a killed member', () => {
     await writeFile(path, text.replace(formerGroup, groupId));
     const next = await start({ memberNotesDir });
     await next.until(() => partitionCount(next) === 4, SOON_MS);
-    await next.until(() => told(next, 'dead_members_left') === 1);
-    expect(await readdir(memberNotesDir)).not.toContain(file);
-    expect(told(next, 'member_note_failed')).toBe(0);
+    await until(async () => !(await readdir(memberNotesDir)).includes(file!));
+    expect(told(next, 'dead_members_left') + told(next, 'member_note_failed')).toBe(0);
   });
 
   it('starts where the notes cannot be kept', async () => {
