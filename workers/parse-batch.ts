@@ -4,6 +4,7 @@
 import { workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { frameBodies } from '../src/collect/framing.ts';
+import { collectGarbage } from '../src/collect-garbage.ts';
 import { failpointSync, shareFailpoints } from '../src/failpoints.ts';
 import { BatchParser } from '../src/pipeline/batch-parser.ts';
 import type {
@@ -12,19 +13,24 @@ import type {
   ParseResult,
   ParseTask,
   ParseWorkerData,
+  TrimTask,
 } from '../src/pipeline/parse-protocol.ts';
 
 const data = workerData as ParseWorkerData;
 shareFailpoints(data.failpoints);
-const parser = new BatchParser(data);
+let parser = new BatchParser(data);
 
-export default function run(task: ParseTask | FrameTask): ParseResult | FrameResult {
+export default function run(task: ParseTask | FrameTask | TrimTask): ParseResult | FrameResult | undefined {
   switch (task.kind) {
     case 'parse':
       failpointSync('worker');
       return moved(parser.parse(task), blocksOf);
     case 'frame':
       return moved(frameBodies(task), (result) => [result.batches]);
+    case 'trim':
+      parser = new BatchParser(data);
+      collectGarbage();
+      return undefined;
     default:
       return task satisfies never;
   }

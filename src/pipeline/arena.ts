@@ -14,14 +14,13 @@ export interface Stretch {
 }
 
 /**
- * Page allocator with next-fit search. A stretch larger than half the arena gets memory of its own, one such
+ * Page allocator with first-fit search: pages that were never needed take no memory. A stretch larger than half the arena gets memory of its own, one such
  * stretch at a time and only while the arena is at most half full, so that a huge batch passes and the bound holds.
  */
 export class Arena {
   readonly #memory: SharedArrayBuffer;
   readonly #pages: Uint8Array;
   readonly #waiting = new Set<() => void>();
-  #cursor = 0;
   #usedPageCount = 0;
   #oversized: Stretch | undefined;
 
@@ -47,7 +46,6 @@ export class Arena {
     if (first < 0) return undefined;
     this.#pages.fill(1, first, first + needed);
     this.#usedPageCount += needed;
-    this.#cursor = first + needed;
     return { memory: this.#memory, start: first * PAGE_BYTES, length };
   }
 
@@ -83,14 +81,10 @@ export class Arena {
     return this.#oversized;
   }
 
+  /** The first page of the lowest run of so many free ones, -1 without any. */
   #findRun(needed: number): number {
-    const fromCursor = this.#findRunIn(this.#cursor, this.#pages.length, needed);
-    return fromCursor >= 0 ? fromCursor : this.#findRunIn(0, this.#pages.length, needed);
-  }
-
-  #findRunIn(from: number, to: number, needed: number): number {
     let runLength = 0;
-    for (let page = from; page < to; page++) {
+    for (let page = 0; page < this.#pages.length; page++) {
       runLength = this.#pages[page] === 0 ? runLength + 1 : 0;
       if (runLength === needed) return page - needed + 1;
     }

@@ -5,7 +5,14 @@ import { Piscina } from 'piscina';
 import { MillraceError, toMillraceError } from '../errors.ts';
 import { armedFailpoints } from '../failpoints.ts';
 import { workerFile } from '../worker-file.ts';
-import type { FrameResult, FrameTask, ParseResult, ParseTask, ParseWorkerData } from './parse-protocol.ts';
+import type {
+  FrameResult,
+  FrameTask,
+  ParseResult,
+  ParseTask,
+  ParseWorkerData,
+  TrimTask,
+} from './parse-protocol.ts';
 
 export interface ParsePool {
   readonly workerCount: number;
@@ -14,6 +21,8 @@ export interface ParsePool {
   /** The same on a worker of its own, so that a task that ends its worker ends no other. One at a time. */
   parseAlone(task: ParseTask): Promise<ParseResult>;
   frame(task: FrameTask): Promise<FrameResult>;
+  /** Makes idle workers give their memory back. */
+  trim(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -71,7 +80,7 @@ export function createParsePool(workerCount: number, workerData: ParseWorkerData
     }
   }
 
-  async function run<T>(task: ParseTask | FrameTask, workers = pool): Promise<T> {
+  async function run<T>(task: ParseTask | FrameTask | TrimTask, workers = pool): Promise<T> {
     try {
       return (await workers.run(task)) as T;
     } catch (error) {
@@ -88,6 +97,10 @@ export function createParsePool(workerCount: number, workerData: ParseWorkerData
     parse: (task) => run<ParseResult>(task),
     parseAlone: runAlone,
     frame: (task) => run<FrameResult>(task),
+    // The pool gives each task to the worker that has the fewest: every idle one gets one.
+    trim: async () => {
+      await Promise.all(Array.from({ length: workerCount }, () => run<undefined>({ kind: 'trim' })));
+    },
     stop: async () => {
       isStopped = true;
       clearInterval(watch);

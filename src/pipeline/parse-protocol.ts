@@ -92,6 +92,11 @@ export interface FrameTask {
   readonly bodies: readonly FrameBody[];
 }
 
+/** For a worker that has nothing to do: it gives back what it keeps from task to task. */
+export interface TrimTask {
+  readonly kind: 'trim';
+}
+
 export interface FrameBody {
   readonly memory: SharedArrayBuffer;
   readonly start: number;

@@ -10,6 +10,7 @@ import { Committer } from './committer.ts';
 import { Coordinator } from './coordinator.ts';
 import { DiskGuard, Watchdog } from './guards.ts';
 import { Health } from './health.ts';
+import { IdleTrim } from './idle-trim.ts';
 import { KafkaLanes } from './kafka-lanes.ts';
 import { createParsePool, type ParsePool } from './parse-pool.ts';
 import type { BlockStore, BlockTable, Clock, KafkaSource, LaneOwnership } from './ports.ts';
@@ -66,6 +67,7 @@ export class Pipeline {
   readonly #committer: Committer;
   readonly #diskGuard: DiskGuard;
   readonly #watchdog: Watchdog;
+  readonly #idleTrim: IdleTrim;
 
   constructor(options: PipelineOptions, ports: PipelinePorts) {
     const { telemetry, clock } = ports;
@@ -115,6 +117,11 @@ export class Pipeline {
       health: this.health,
       telemetry,
     });
+    this.#idleTrim = new IdleTrim({
+      pool: this.pool,
+      doneCount: () => coordinator.totals.receivedCount,
+      isIdle: () => coordinator.inFlightCount === 0,
+    });
     this.#watchdog = new Watchdog({
       clock,
       coordinator,
@@ -133,6 +140,7 @@ export class Pipeline {
     await withDeadline(this.pool.frame({ kind: 'frame', bodies: [] }), WORKER_START_MS);
     await this.#diskGuard.start();
     this.#watchdog.start();
+    this.#idleTrim.start();
     this.#committer.start();
     await this.#ports.kafka?.start(this.kafkaLanes);
     this.health.clear('starting');
@@ -159,6 +167,7 @@ export class Pipeline {
     this.#committer.stop();
     this.#diskGuard.stop();
     this.#watchdog.stop();
+    this.#idleTrim.stop();
     await this.#ports.kafka?.stop(deadlineMs);
     for (const lane of this.coordinator.lanes) this.coordinator.closeLane(lane);
     for (const writer of Object.values(this.#writers)) writer.close();

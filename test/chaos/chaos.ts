@@ -89,11 +89,13 @@ const RESTART_MS = 60_000;
 /** A session of the group lasts 45 s: a member that cannot say good-bye is waited for that long. */
 const BACK_MS = 75_000;
 const DEFAULT_RATE = 2000;
-const WARM_UP_COUNT = 50_000;
+const WARM_UP_COUNT = 250_000;
 const TOLERANCE = 0.15;
 /** A few sockets come and go with keep-alive connections. */
 const FILE_TOLERANCE = 4;
 const IDLE_MS = 30_000;
+/** The program gives memory back when it was idle for two looks of 5 s each. */
+const REST_MS = 20_000;
 const MIB = 1024 * 1024;
 
 export class Chaos {
@@ -210,11 +212,23 @@ export class Chaos {
     return member;
   }
 
-  /** A first load, stored and over: what the program holds from now on it holds for good. Answers its resources. */
+  /**
+   * A first backlog, which the program finds when it has stood still (SIGSTOP), stored and over: after most faults
+   * there is one, and the first makes the program hold what it holds from then on. Answers its resources at rest.
+   */
   async warmUp(member: Member): Promise<Resources> {
     const load = await this.startLoad({ rate: 0, count: WARM_UP_COUNT });
+    member.signal('SIGSTOP');
     await load.finished();
+    member.signal('SIGCONT');
     await this.eventually(() => this.settle(), 'the first load is stored');
+    await this.eventually(() => member.state === 'ready', 'the program is ready after the first load');
+    return await this.resourcesAtRest(member);
+  }
+
+  /** After a while without load, in which the program gives back what it does not need. */
+  async resourcesAtRest(member: Member): Promise<Resources> {
+    await delay(REST_MS);
     return await member.resources();
   }
 

@@ -35,6 +35,17 @@ describe('Arena', () => {
     );
   });
 
+  it('uses no higher pages than what is held at once needs', () => {
+    const arena = new Arena(32 * PAGE);
+    const held: Stretch[] = [];
+    for (let step = 0; step < 100; step++) {
+      const stretch = arena.tryTake(2 * PAGE);
+      expect(stretch!.start).toBeLessThan(6 * PAGE);
+      held.push(stretch!);
+      if (held.length === 3) arena.release(held.shift()!);
+    }
+  });
+
   it('refuses when it is full and wakes the one who waits when room comes back', async () => {
     const arena = new Arena(16 * PAGE);
     const first = arena.tryTake(8 * PAGE);

@@ -54,6 +54,7 @@ function rig({ insertBlocks, parse, claim }: Hands) {
     parse: take,
     parseAlone: take,
     frame: () => Promise.reject(new Error('not asked for')),
+    trim: () => Promise.resolve(),
     stop: () => Promise.resolve(),
   };
   const store: BlockStore = {

@@ -1,0 +1,53 @@
+/**
+ * Gives memory back once the pipeline has been idle for a while: garbage of the main thread and of the workers, and
+ * what the workers keep from task to task.
+ */
+import { collectGarbage } from '../collect-garbage.ts';
+import type { ParsePool } from './parse-pool.ts';
+
+export interface IdleTrimPorts {
+  readonly pool: Pick<ParsePool, 'trim'>;
+  /** A number that grows with all that is done. */
+  readonly doneCount: () => number;
+  readonly isIdle: () => boolean;
+}
+
+const LOOK_INTERVAL_MS = 5000;
+/** Looks in a row that find it idle before it is trimmed. */
+const IDLE_LOOKS = 2;
+
+/** Once per idle time: a trim costs a full collection in each thread. */
+export class IdleTrim {
+  readonly #ports: IdleTrimPorts;
+  #timer: NodeJS.Timeout | undefined;
+  #doneCount = 0;
+  #idleLookCount = 0;
+
+  constructor(ports: IdleTrimPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.look(), LOOK_INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** What the timer does; for tests. */
+  look(): void {
+    const { pool, doneCount, isIdle } = this.#ports;
+    const count = doneCount();
+    if (count !== this.#doneCount || !isIdle()) {
+      this.#doneCount = count;
+      this.#idleLookCount = 0;
+      return;
+    }
+    if (++this.#idleLookCount !== IDLE_LOOKS) return;
+    // A worker that dies of it is replaced like any other.
+    void pool.trim().catch(() => undefined);
+    collectGarbage();
+  }
+}
