@@ -73,6 +73,12 @@ export interface VerifyOptions {
   readonly settleMs?: number;
 }
 
+export interface WarmUpOptions {
+  /** Default: the embedded one of the program. */
+  readonly clickhouse?: Pick<TestClickHouse, 'freeze' | 'thaw'>;
+  readonly count?: number;
+}
+
 /** Where a finding comes from: the oracle, or a demand of the scenario itself. */
 export interface Finding {
   readonly by: OracleSubject | 'scenario';
@@ -213,14 +219,18 @@ export class Chaos {
   }
 
   /**
-   * A first backlog, which the program finds when it has stood still (SIGSTOP), stored and over: after most faults
-   * there is one, and the first makes the program hold what it holds from then on. Answers its resources at rest.
+   * A first backlog, stored and over: after most faults there is one, in Kafka, arena and blocks, and the first makes
+   * the program hold what it holds from then on. So ClickHouse stands still as long as the load lasts. Answers the
+   * resources of the program at rest.
    */
-  async warmUp(member: Member): Promise<Resources> {
-    const load = await this.startLoad({ rate: 0, count: WARM_UP_COUNT });
-    member.signal('SIGSTOP');
-    await load.finished();
-    member.signal('SIGCONT');
+  async warmUp(
+    member: Member,
+    { clickhouse, count = WARM_UP_COUNT }: WarmUpOptions = {},
+  ): Promise<Resources> {
+    const { freeze, thaw } = clickhouse ?? (await embeddedServer(member));
+    const load = await this.startLoad({ rate: 0, count });
+    freeze();
+    await load.finished().finally(thaw);
     await this.eventually(() => this.settle(), 'the first load is stored');
     await this.eventually(() => member.state === 'ready', 'the program is ready after the first load');
     return await this.resourcesAtRest(member);
@@ -406,4 +416,9 @@ export class Chaos {
   async close(): Promise<void> {
     for (const close of this.#closers.toReversed()) await close().catch(() => undefined);
   }
+}
+
+async function embeddedServer(member: Member): Promise<Pick<TestClickHouse, 'freeze' | 'thaw'>> {
+  const pid = await member.clickhousePid();
+  return { freeze: () => process.kill(pid, 'SIGSTOP'), thaw: () => process.kill(pid, 'SIGCONT') };
 }

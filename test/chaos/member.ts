@@ -38,6 +38,7 @@ export interface Resources {
 
 const POLL_MS = 200;
 const PROBE_TIMEOUT_MS = 1000;
+const METRICS_TIMEOUT_MS = 5000;
 const READY_MS = 60_000;
 const SAMPLE_COUNT = 5;
 const SAMPLE_INTERVAL_MS = 400;
@@ -191,6 +192,13 @@ export class Member {
   async peakBytes(): Promise<number> {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
     return 1024 * Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]);
+  }
+
+  /** A counter without labels of `/metrics`: exact, where log lines are thinned out. 0 while it was never counted. */
+  async counter(name: string): Promise<number> {
+    const answer = await fetch(`${this.#url}/metrics`, { signal: AbortSignal.timeout(METRICS_TIMEOUT_MS) });
+    const line = (await answer.text()).split('\n').find((text) => text.startsWith(`${name} `));
+    return Number(line?.slice(name.length) ?? 0);
   }
 
   /** Whether `/readyz` said all these reasons at one time or another since `sinceMs` (of `Date.now()`). */

@@ -1,12 +1,13 @@
 /** `millrace process` with a ClickHouse behind the faulty proxy; both outlive it. */
 import type { Store } from '../../../src/store/clickhouse-client.ts';
-import type { Chaos } from '../chaos.ts';
+import type { Chaos, ExternalClickHouse } from '../chaos.ts';
 import type { Member } from '../member.ts';
 import { type StoreProxy, startStoreProxy } from './store-proxy.ts';
 
 export interface ProxiedProgram {
   readonly member: Member;
   readonly proxy: StoreProxy;
+  readonly clickhouse: ExternalClickHouse;
   /** A client that does not go through the proxy. */
   readonly store: Store;
 }
@@ -22,5 +23,5 @@ export async function startProxiedProgram(chaos: Chaos): Promise<ProxiedProgram>
     // The least that brokers allow: who is killed is soon replaced.
     settings: { KAFKA_SESSION_TIMEOUT_MS: '6000' },
   });
-  return { member, proxy, store: clickhouse.store };
+  return { member, proxy, clickhouse, store: clickhouse.store };
 }

@@ -28,15 +28,20 @@ export const dyingWorkers: Scenario = {
     chaos.fault(entries.join(', '));
     await member.start(entries.join(','));
     await member.ready();
-    const deaths = (): number => member.printed.split('"event":"worker_died"').length - 1;
+    // One for each task that a worker had in hand.
+    const deaths = (): Promise<number> => member.counter('millrace_worker_deaths_total');
     const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
-    chaos.expect(deaths() === 0, 'a worker died in the warm-up');
+    chaos.expect((await deaths()) === 0, 'a worker died in the warm-up');
     const since = Date.now();
     const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
-    await chaos.eventually(() => deaths() >= entries.length, `${entries.length} workers died`, DEATHS_MS);
+    await chaos.eventually(
+      async () => (await deaths()) >= entries.length,
+      `${entries.length} workers died`,
+      DEATHS_MS,
+    );
     await load.stop();
     await chaos.verify();
-    chaos.figure('worker_deaths', deaths());
+    chaos.figure('worker_deaths', await deaths());
     chaos.expect(member.isRunning && member.startCount === 1, 'the program itself did not go on');
     // On a machine with too much to do the broker, or the answer itself, may be late.
     chaos.expectNoAlarm(member, { sinceMs: since, allowed: chaos.pick(['kafka_unavailable', 'silent'], []) });

@@ -34,8 +34,8 @@ export const fakeAnswers: Scenario = {
   title: 'a ClickHouse that answers 500, 252, 241, half a body, 200 with an exception',
   sabotages: ['skip_read_back'],
   async run(chaos) {
-    const { member, proxy, store } = await startProxiedProgram(chaos);
-    const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
+    const { member, proxy, store, clickhouse } = await startProxiedProgram(chaos);
+    const before = chaos.scale === 'long' ? await chaos.warmUp(member, { clickhouse }) : undefined;
     const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
     await chaos.firstInsert(store);
     chaos.fault('one insert in three is answered wrongly');

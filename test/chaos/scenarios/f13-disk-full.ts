@@ -16,6 +16,8 @@ const DISK_BYTES = 256 * MIB;
 const MIN_FREE_MB = 128;
 /** What the embedded ClickHouse keeps free by itself. */
 const KEPT_FREE_BYTES = 64 * MIB;
+/** A small disk has room for no more. */
+const WARM_UP_COUNT = 100_000;
 /** What was begun while there was room ends meanwhile. */
 const SETTLE_MS = 2000;
 /** The guard looks every 5 s. */
@@ -35,7 +37,7 @@ async function startOnSmallDisk(chaos: Chaos, minFreeMb: number): Promise<FullPr
     dataDir: `${disk.path}/data`,
     settings: { MIN_FREE_DISK_MB: String(minFreeMb) },
   });
-  const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
+  const before = chaos.scale === 'long' ? await chaos.warmUp(member, { count: WARM_UP_COUNT }) : undefined;
   return { member, disk, before };
 }
 

@@ -24,7 +24,7 @@ export const topicChanges: Scenario = {
     const topic = await chaos.createTopic(PARTITIONS);
     const clickhouse = await chaos.startClickHouse();
     const member = await chaos.startProgram({ clickhouse });
-    const resources = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
+    const resources = chaos.scale === 'long' ? await chaos.warmUp(member, { clickhouse }) : undefined;
     const fates = new Map<string, Fate>();
     const generations: TopicTruth[] = [];
     const changed: Changed = { topic, clickhouse, member, fates, generations };
