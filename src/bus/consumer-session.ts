@@ -77,6 +77,7 @@ export class ConsumerSession {
   #cluster: KafkaCluster | undefined;
   #watch: TopicWatch | undefined;
   #lastContactMs = Number.NEGATIVE_INFINITY;
+  #isJoining = true;
 
   constructor(client: KafkaClient, options: SessionOptions, handlers: SessionHandlers) {
     this.#client = client;
@@ -110,7 +111,11 @@ export class ConsumerSession {
     this.#consumer.on(events.HEARTBEAT, () => {
       this.#lastContactMs = performance.now();
     });
+    this.#consumer.on(events.REBALANCING, () => {
+      this.#isJoining = true;
+    });
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
+      this.#isJoining = false;
       this.#lastContactMs = performance.now();
       this.#handlers.onJoined(toPartitions(payload.memberAssignment, this.#ids), payload.memberId);
       this.#watch?.check();
@@ -166,7 +171,7 @@ export class ConsumerSession {
     const onChanged = (reason: string): void => {
       this.#handlers.onTopicsChanged(reason);
     };
-    this.#watch = new TopicWatch(cluster, { topics, ids, onChanged });
+    this.#watch = new TopicWatch(cluster, { topics, ids, isJoining: () => this.#isJoining, onChanged });
     pinTopics(cluster, this.#watch);
     return ids;
   }

@@ -10,6 +10,11 @@ export interface WatchedTopics {
   readonly topics: readonly string[];
   /** As they are being read. */
   readonly ids: TopicIds;
+  /**
+   * True while a join waits for the rest of the group, for as long as the session of a dead member may last. A broker
+   * answers nothing else on that connection: a question would run out of time, and take the join with it.
+   */
+  readonly isJoining: () => boolean;
   /** Called once. */
   readonly onChanged: (reason: string) => void;
 }
@@ -30,7 +35,7 @@ export class TopicWatch implements PinnedTopics {
     this.#watched = watched;
     this.ids = watched.ids;
     this.#timer = setInterval(() => {
-      this.check();
+      if (!watched.isJoining()) this.check();
     }, WATCH_INTERVAL_MS);
   }
 
