@@ -11,7 +11,15 @@ export interface StopSignal {
 
 const EXIT_INTERRUPTED = 130;
 
+let listening: StopSignal | undefined;
+
+/** Listens, unless the program does so already: `up` and `process` do from their first moment on. */
 export function listenForStop(): StopSignal {
+  listening ??= listen();
+  return listening;
+}
+
+function listen(): StopSignal {
   const controller = new AbortController();
   const onSignal = (): void => {
     if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
@@ -24,6 +32,7 @@ export function listenForStop(): StopSignal {
     release() {
       process.off('SIGINT', onSignal);
       process.off('SIGTERM', onSignal);
+      listening = undefined;
     },
   };
 }

@@ -26,13 +26,18 @@ export interface CommitterPorts {
 
 const COMMIT_INTERVAL_MS = 1000;
 
-/** Modes: `running` (a round every second) and `stopped`. Rounds never overlap; a failed one is made up by the next. */
+/**
+ * Modes: `running` (a round every second) and `stopped`. Neither ledger rows nor Kafka commits overlap with their own
+ * kind; what failed is made up by the next round. A commit may hang for as long as its group rebalances: the ledger
+ * does not wait for it.
+ */
 export class Committer {
   readonly #ports: CommitterPorts;
   readonly #kafkaOffsets = new WeakMap<Lane, number>();
   #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> = Promise.resolve();
+  #ledger: Promise<boolean> = Promise.resolve(true);
   #waitingCount = 0;
+  #kafkaCommit: Promise<boolean> | undefined;
 
   constructor(ports: CommitterPorts) {
     this.#ports = ports;
@@ -40,7 +45,7 @@ export class Committer {
 
   start(): void {
     this.#timer = setInterval(() => {
-      if (this.#waitingCount === 0) void this.commit();
+      if (this.#waitingCount === 0) void this.#round();
     }, COMMIT_INTERVAL_MS);
   }
 
@@ -49,34 +54,54 @@ export class Committer {
     this.#timer = undefined;
   }
 
-  /** True when nothing stored is without its ledger row, and nothing of Kafka's uncommitted. */
-  get isComplete(): boolean {
+  /** True when nothing stored is without its ledger row: the next owner goes on behind it, whatever Kafka knows. */
+  get isLedgered(): boolean {
     for (const lane of this.#ports.coordinator.lanes)
       if (lane.committedOffset !== lane.storedOffset) return false;
-    return [...(this.#ports.kafka?.lanes() ?? [])].every((lane) => !this.#isBehind(lane));
+    return true;
   }
 
-  /** One round after those under way; never rejects. */
-  commit(): Promise<void> {
+  /** One write after those under way; never rejects. False: it failed, and health says so. */
+  writeLedger(): Promise<boolean> {
     this.#waitingCount++;
-    this.#round = this.#round.then(() => this.#commitRound());
-    return this.#round;
+    this.#ledger = this.#ledger.then(async () => {
+      const isWritten = await this.#try(() => this.#writeDue());
+      this.#waitingCount--;
+      return isWritten;
+    });
+    return this.#ledger;
   }
 
-  async #commitRound(): Promise<void> {
+  /** Commits what is in the ledger, after a commit under way; one attempt, which never rejects. */
+  async commitKafka(): Promise<void> {
+    await this.#kafkaCommit;
+    await this.#commitOnce();
+  }
+
+  async #round(): Promise<void> {
+    if ((await this.writeLedger()) && (await this.#commitOnce())) this.#ports.health.clear('commit_failed');
+  }
+
+  /** Joins the commit under way, if there is one. */
+  #commitOnce(): Promise<boolean> {
+    this.#kafkaCommit ??= this.#try(() => this.#commitBehind()).finally(() => {
+      this.#kafkaCommit = undefined;
+    });
+    return this.#kafkaCommit;
+  }
+
+  async #try(work: () => Promise<void>): Promise<boolean> {
     try {
-      await this.#writeLedger();
-      await this.#commitKafka();
-      this.#ports.health.clear('commit_failed');
+      await work();
+      return true;
     } catch (error) {
       this.#ports.health.set('commit_failed', errorMessage(error));
       this.#ports.telemetry.emit('commit_failed', { error: errorMessage(error) });
-    } finally {
-      this.#waitingCount--;
+      return false;
     }
   }
 
-  async #writeLedger(): Promise<void> {
+  async #writeDue(): Promise<void> {
     const due: { readonly lane: Lane; readonly entry: LedgerEntry }[] = [];
     for (const lane of this.#ports.coordinator.lanes) {
       // A doubtful lane is about to have another token.
@@ -117,7 +142,7 @@ export class Committer {
     );
   }
 
-  async #commitKafka(): Promise<void> {
+  async #commitBehind(): Promise<void> {
     const { kafka, telemetry } = this.#ports;
     if (kafka === undefined) return;
     const epoch = kafka.epoch();

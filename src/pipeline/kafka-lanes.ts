@@ -121,6 +121,8 @@ export class KafkaLanes implements KafkaSourceHandlers {
    * transactions): the chunk covers the gap, so that the stored offset stays contiguous.
    */
   async onDelivery(delivery: Delivery, heartbeat: () => Promise<void>): Promise<void> {
+    // Of an assignment that came since, no lane was claimed.
+    if (this.#isDraining) throw stopping();
     const lane = await this.#laneFor(delivery);
     lane.highWatermark = delivery.highWatermark;
     const receivedUs = this.#ports.clock.now() * 1000;
@@ -220,8 +222,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
     wait: { readonly lane: Lane; readonly heartbeat: () => Promise<void> },
   ): Promise<Stretch> {
     for (;;) {
-      if (this.#isDraining)
-        throw new MillraceError('shutting_down', 'No more is taken from Kafka: stopping.');
+      if (this.#isDraining) throw stopping();
       if (wait.lane.isClosed) throw new MillraceError('lane_closed', 'The assignment changed while waiting.');
       const stretch = this.#ports.arena.tryTake(length);
       if (stretch !== undefined) return stretch;
@@ -229,6 +230,10 @@ export class KafkaLanes implements KafkaSourceHandlers {
       await wait.heartbeat();
     }
   }
+}
+
+function stopping(): MillraceError {
+  return new MillraceError('shutting_down', 'No more is taken from Kafka: stopping.');
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {

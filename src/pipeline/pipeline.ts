@@ -47,6 +47,10 @@ const BLOCK_SHARE = 0.25;
 const BATCH_SHARE = 0.5;
 const MAX_LOG_INSERTS = 2;
 const DRAIN_POLL_MS = 10;
+/** Between attempts to write the last ledger rows. */
+const LEDGER_RETRY_MS = 200;
+/** How long a drain waits for Kafka's commits, which a rebalance holds back, once the ledger has everything. */
+const KAFKA_COMMIT_MS = 5000;
 const WORKER_START_MS = 60_000;
 
 /** What one compressed batch may hold within the budget. */
@@ -148,18 +152,28 @@ export class Pipeline {
 
   /**
    * Takes nothing more from Kafka, waits until all that was taken is stored (and `isIdle` is true for whatever else
-   * feeds the pipeline), and commits it. False when the deadline came first.
+   * feeds the pipeline) and in the ledger, and commits it. False when the deadline came first. Not for want of the
+   * commit alone: a group that has gone on without this member does not take it, and the next owner of a lane goes on
+   * behind its ledger.
    */
   async drain(deadlineMs: number, isIdle: () => boolean = () => true): Promise<boolean> {
     this.health.set('stopping', 'The program is stopping.');
     this.kafkaLanes.drain();
-    const endMs = this.#ports.clock.steady() + deadlineMs;
+    const { clock } = this.#ports;
+    const endMs = clock.steady() + deadlineMs;
+    const remainingMs = (): number => Math.max(0, endMs - clock.steady());
     const isDone = (): boolean => this.coordinator.inFlightCount === 0 && isIdle();
-    while (!isDone() && this.#ports.clock.steady() < endMs) await delay(DRAIN_POLL_MS);
+    while (!isDone() && remainingMs() > 0) await delay(DRAIN_POLL_MS);
     this.#committer.stop();
-    const remainingMs = Math.max(0, endMs - this.#ports.clock.steady());
-    await Promise.race([this.#committer.commit(), delay(remainingMs, undefined, { ref: false })]);
-    return isDone() && this.#committer.isComplete;
+    await within(remainingMs(), this.#committer.writeLedger());
+    // What was refused is claimed anew, or found to be somebody else's by now.
+    const isDrained = (): boolean => isDone() && this.#committer.isLedgered;
+    while (!isDrained() && remainingMs() > 0) {
+      await delay(Math.min(LEDGER_RETRY_MS, remainingMs()));
+      await within(remainingMs(), this.#committer.writeLedger());
+    }
+    await within(Math.min(KAFKA_COMMIT_MS, remainingMs()), this.#committer.commitKafka());
+    return isDrained();
   }
 
   /** Ends everything; call `drain` first. */
@@ -198,6 +212,11 @@ export class Pipeline {
     if (kafka === undefined) return undefined;
     return { source: kafka, lanes: () => this.kafkaLanes.lanes, epoch: () => this.kafkaLanes.epoch };
   }
+}
+
+/** Resolves with the work, or without it when the time is over. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  await Promise.race([work, delay(ms, undefined, { ref: false })]);
 }
 
 async function withDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
