@@ -1,4 +1,5 @@
 /** Drains of a member whose group has gone on, or rebalances meanwhile: what is in the ledger is owed to nobody. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadKafkajs } from '../../src/bus/load-kafkajs.ts';
 import type { BlockStore } from '../../src/pipeline/ports.ts';
@@ -147,7 +148,7 @@ describe('a drain', { timeout: 120_000 }, () => {
       topics: [topic],
       groupId,
       blockStore: held.store,
-      kafka: { heartbeatIntervalMs: 200 },
+      kafka: { sessionTimeoutMs: 6000, heartbeatIntervalMs: 200 },
     });
     await until(() => subject.kafka?.status().partitionCount === 2);
     const silent = await joinSilently(groupId, topic);
@@ -167,6 +168,8 @@ describe('a drain', { timeout: 120_000 }, () => {
       await until(() =>
         subject.telemetry.events.some(({ fields }) => /re-joining/.test(String(fields['message']))),
       );
+      // The request to join is on its way, and with it the answer to all that follows on its connection.
+      await delay(1000);
       held.release();
       const beganAt = Date.now();
       expect(await subject.stop()).toBe(true);
