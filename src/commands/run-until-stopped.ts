@@ -4,7 +4,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config.ts';
-import { EXIT_DONE, EXIT_FAILED } from './output.ts';
+import { EXIT_FAILED } from './output.ts';
 import type { Service } from './service.ts';
 import { listenForStop } from './stop-signal.ts';
 
@@ -28,7 +28,7 @@ export async function runUntilStopped(
     else stop.signal.addEventListener('abort', () => resolve(), { once: true });
   });
   try {
-    if (!stop.signal.aborted && (await hasStarted(start(), told))) {
+    if (!stop.signal.aborted && (await isStarted(start(), told))) {
       await told;
       const isDrained = await service.stop(config.drainTimeoutMs);
       if (!isDrained) process.exitCode = EXIT_FAILED;
@@ -40,18 +40,26 @@ export async function runUntilStopped(
   }
 }
 
-/** False when it was told to stop and did not start in its grace; rejects with what kept it from starting before that. */
-async function hasStarted(starting: Promise<void>, told: Promise<void>): Promise<boolean> {
-  const toldToStop = told.then(() => 'told' as const);
-  const started = starting.then(() => 'started' as const);
-  if ((await Promise.race([started, toldToStop])) === 'started') return true;
-  const isStarted = started.then(
-    () => true,
-    () => false,
-  );
-  const isOver = delay(START_GRACE_MS).then(() => undefined);
-  const answer = await Promise.race([isStarted, isOver]);
-  // What it waits for holds the program, and has nothing of its.
-  if (answer === undefined) process.exit(EXIT_DONE);
-  return answer;
+/**
+ * True: there is something to stop, if only a start that does not end in its grace. False: it was told to stop, and
+ * then could not start. Rejects with what kept it from starting before that.
+ */
+async function isStarted(starting: Promise<void>, told: Promise<void>): Promise<boolean> {
+  const settled = new AbortController();
+  let isTold = false;
+  const graceOver = told.then(async () => {
+    isTold = true;
+    await delay(START_GRACE_MS, undefined, { signal: settled.signal }).catch(() => undefined);
+  });
+  try {
+    await Promise.race([starting, graceOver]);
+    return true;
+  } catch (error) {
+    if (isTold) return false;
+    throw error;
+  } finally {
+    settled.abort();
+    // Whatever becomes of it later is nobody's.
+    starting.catch(() => undefined);
+  }
 }
