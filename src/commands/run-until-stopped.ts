@@ -47,12 +47,13 @@ export async function runUntilStopped(
 async function isStarted(starting: Promise<void>, told: Promise<void>): Promise<boolean> {
   const settled = new AbortController();
   let isTold = false;
-  const graceOver = told.then(async () => {
+  const graceOver = async (): Promise<void> => {
+    await told;
     isTold = true;
     await delay(START_GRACE_MS, undefined, { signal: settled.signal }).catch(() => undefined);
-  });
+  };
   try {
-    await Promise.race([starting, graceOver]);
+    await Promise.race([starting, graceOver()]);
     return true;
   } catch (error) {
     if (isTold) return false;

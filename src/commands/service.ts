@@ -118,7 +118,7 @@ export class Service {
     }
   }
 
-  /** True when everything that was taken is stored and committed. */
+  /** True when everything that was taken is stored and in the ledger. */
   async stop(deadlineMs: number): Promise<boolean> {
     this.#isStopping = true;
     if (this.#isStarted) this.#telemetry.emit('stopping', { deadlineMs });
