@@ -2,7 +2,7 @@
 import type { Scenario } from '../scenario.ts';
 
 const SHORT_RATE = 1500;
-const LONG_RATE = 4000;
+const LONG_RATE = 2500;
 /** From the start of the process to the first new row; the short form runs beside other tests. */
 const MAX_RESTART_MS = { short: 30_000, long: 15_000 };
 /** A restart that waited for the session of the killed member could not meet the demand. The long form has 10 s. */

@@ -11,7 +11,7 @@ import type { StoreFault, StruckInsert } from '../faults/store-proxy.ts';
 import type { Scenario } from '../scenario.ts';
 
 const SHORT_RATE = 2000;
-const LONG_RATE = 4000;
+const LONG_RATE = 2500;
 const STRUCK_MS = 30_000;
 /** The group waits for the session of the dead member to end. */
 const CLAIMED_MS = 60_000;

@@ -2,7 +2,7 @@
 import type { Scenario } from '../scenario.ts';
 
 const SHORT_RATE = 3000;
-const LONG_RATE = 6000;
+const LONG_RATE = 4000;
 const SINGLE = ['exit', 'throw', 'oom'] as const;
 /** Tasks between two deaths: a chunk that two workers in a row die of would be taken for poison. */
 const LEAST_GAP = 8;

@@ -6,7 +6,7 @@ import { kafkaClient } from '../../support/kafka.ts';
 import type { Scenario } from '../scenario.ts';
 
 const SHORT_RATE = 1500;
-const LONG_RATE = 4000;
+const LONG_RATE = 2500;
 const REASON = 'poison_record';
 const POLL_MS = 100;
 /** Longest time that the lanes without poison may stand still. */

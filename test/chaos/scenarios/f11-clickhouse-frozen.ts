@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
 
 const SHORT_RATE = 1500;
-const LONG_RATE = 4000;
+const LONG_RATE = 2500;
 /** The look at the disk notices first: every 5 s, given up after 5 s. */
 const NOTICED_MS = 12_000;
 

@@ -10,7 +10,7 @@ import { type StoreFault, type StoreProxy, seededFaults } from '../faults/store-
 import type { Scenario } from '../scenario.ts';
 
 const SHORT_RATE = 1500;
-const LONG_RATE = 4000;
+const LONG_RATE = 2500;
 /** The rows themselves, and all that the exactly-once promise is kept with. */
 const TABLES = ['logs', 'dead_letters', 'ledger', 'lane_claims', 'lane_revocations'];
 const FAULTS: readonly StoreFault[] = [

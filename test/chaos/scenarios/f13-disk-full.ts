@@ -10,7 +10,7 @@ import type { Scenario } from '../scenario.ts';
 
 const MIB = 1024 * 1024;
 const SHORT_RATE = 2000;
-const LONG_RATE = 4000;
+const LONG_RATE = 2500;
 const DISK_BYTES = 256 * MIB;
 /** Above what the scenario leaves, which is above what the embedded ClickHouse keeps free by itself. */
 const MIN_FREE_MB = 128;

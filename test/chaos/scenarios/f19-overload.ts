@@ -8,7 +8,8 @@ import { warmUp } from './bus-steps.ts';
 const MIB = 1024 * 1024;
 const OVERLOAD = 1.5;
 /** What ClickHouse may take: as little as makes the buffers full soon and 30 minutes of events fit on a disk. */
-const STORE_BYTES_PER_SECOND = 700_000;
+const SHORT_BYTES_PER_SECOND = 700_000;
+const LONG_BYTES_PER_SECOND = 350_000;
 const SHORT_WARM_UP = 60_000;
 const LONG_WARM_UP = 150_000;
 const MAX_RESIDENT_BYTES = 400_000_000;
@@ -27,8 +28,8 @@ export const overload: Scenario = {
     const member = await chaos.startProgram({ clickhouse: { ...clickhouse, url: slow.url } });
     const before = await warmUp(chaos, member, chaos.pick(SHORT_WARM_UP, LONG_WARM_UP));
 
-    slow.bytesPerSecond = STORE_BYTES_PER_SECOND;
-    chaos.fault(`ClickHouse takes ${STORE_BYTES_PER_SECOND} bytes of inserts per second`);
+    slow.bytesPerSecond = chaos.pick(SHORT_BYTES_PER_SECOND, LONG_BYTES_PER_SECOND);
+    chaos.fault(`ClickHouse takes ${slow.bytesPerSecond} bytes of inserts per second`);
     const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(40_000, 200_000) });
     const stored = async (): Promise<number> => (await chaos.storedCount(clickhouse.store)) ?? 0;
     await flood.finished();
