@@ -7,6 +7,7 @@ import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { Principal, PublicContext, Route } from '../route.ts';
+import { UNSCOPED } from '../scope.ts';
 import { LOGIN, LOGOUT, LoginBody, ME, REFRESH, RefreshBody } from './auth-operations.ts';
 import type { CurrentUsers } from './current-users.ts';
 import type { LoginLimiter } from './login-limiter.ts';
@@ -32,7 +33,7 @@ export async function authenticate(request: HttpRequest, ports: AuthPorts): Prom
   const claims = ports.tokens.verifyAccess(token);
   const isCurrent = await ports.currentUsers.accepts(claims);
   if (!isCurrent || ports.endedSessions.has(claims.sessionId)) throw unauthorized();
-  return claims;
+  return { ...claims, scope: UNSCOPED };
 }
 
 export function authRoutes(ports: AuthPorts): Route[] {

@@ -60,13 +60,13 @@ export function lettersRoutes(ports: LettersPorts): Route[] {
 }
 
 async function listLetters(
-  { request, query }: RequestContext,
+  { request, query, principal }: RequestContext,
   ports: LettersPorts,
   sources: SourceNames,
 ): Promise<HttpResponse> {
   const { store, cursorSecret, now } = ports;
   const { limit, reason: reasons, source, cursor: text } = readQuery(query, LettersQuery);
-  const binding = `dead-letters ${bindingOf(query)}`;
+  const binding = `dead-letters ${bindingOf(query, principal.scope)}`;
   const cursor = text === undefined ? undefined : decodeCursor(text, binding, cursorSecret);
   const { fromUs, toUs } = cursor ?? readRange(query, now());
   const filter = { reasons, sources: source, fromUs, toUs };
