@@ -7,12 +7,14 @@ import { badRequest } from './problem.ts';
 
 const MAX_VALUES = 100;
 const MAX_VALUE_CHARACTERS = 1000;
+/** A filter has a bound of its own, which is told with its place. */
+const UNBOUND = 'filter';
 
 /** Throws 400 for a name that `isKnown` does not know, and for too many or too long values. */
 export function checkParams(query: URLSearchParams, isKnown: (name: string) => boolean): void {
   for (const [name, value] of query) {
     if (!isKnown(name)) throw badRequest(`There is no parameter ${quoteValue(name)}.`);
-    if (value.length > MAX_VALUE_CHARACTERS) {
+    if (value.length > MAX_VALUE_CHARACTERS && name !== UNBOUND) {
       throw badRequest(`The value of ${quoteValue(name)} is longer than ${MAX_VALUE_CHARACTERS} characters.`);
     }
   }

@@ -18,12 +18,17 @@ export type Test =
   /** Any of `values`. */
   | { readonly kind: 'equals'; readonly field: string; readonly values: readonly string[] }
   | { readonly kind: 'compare'; readonly field: string; readonly order: Order; readonly value: string }
-  | { readonly kind: 'contains' | 'prefix'; readonly field: string; readonly text: string }
+  | { readonly kind: 'contains'; readonly field: string; readonly text: string }
+  | { readonly kind: 'prefix'; readonly field: string; readonly text: string }
   /** `pattern` is one that `parsePattern` takes. */
   | { readonly kind: 'matches'; readonly field: string; readonly pattern: string }
   | { readonly kind: 'within'; readonly field: string; readonly networks: readonly Network[] }
   /** The message has all of it, in lower case (ASCII): words anywhere, phrases as given. */
   | { readonly kind: 'words'; readonly words: readonly string[]; readonly phrases: readonly string[] };
+
+export type TestOf<Kind extends Test['kind']> = Extract<Test, { readonly kind: Kind }>;
+/** A test of one text. */
+export type TextTest = TestOf<'contains' | 'prefix' | 'matches'>;
 
 export type Filter =
   | { readonly kind: 'and' | 'or'; readonly parts: readonly Filter[] }

@@ -54,12 +54,15 @@ interface Attribute {
 
 export type Field = Text | List | Numeric | Address | Origin | Attribute;
 
-function text(column: keyof LogRow & string): Text {
-  return { type: 'text', column, read: ({ row }) => row[column] as string };
+/** Columns of rows that hold a type. */
+type ColumnOf<T> = { [K in keyof LogRow]: LogRow[K] extends T ? K : never }[keyof LogRow];
+
+function text(column: ColumnOf<string>): Text {
+  return { type: 'text', column, read: ({ row }) => row[column] };
 }
 
-function count(column: keyof LogRow & string, absent: Numeric['absent'] = 'zero'): Numeric {
-  return { type: 'count', column, absent, read: ({ row }) => row[column] as number };
+function count(column: ColumnOf<number>, absent: Numeric['absent'] = 'zero'): Numeric {
+  return { type: 'count', column, absent, read: ({ row }) => row[column] };
 }
 
 function list(member: 'name' | 'severity'): List {

@@ -40,7 +40,10 @@ function range(first: string, last: string): Range {
 /** Throws what `fail` makes. */
 export function parsePattern(text: string, fail: PatternFail): PatternTree {
   if (text.length > MAX_PATTERN_CHARACTERS) {
-    throw fail(`a regular expression has at most ${MAX_PATTERN_CHARACTERS} characters`, MAX_PATTERN_CHARACTERS);
+    throw fail(
+      `a regular expression has at most ${MAX_PATTERN_CHARACTERS} characters`,
+      MAX_PATTERN_CHARACTERS,
+    );
   }
   const tree = new PatternReader(text, fail).read();
   if (stepsOf(tree) > MAX_STEPS) {
@@ -77,7 +80,8 @@ class PatternReader {
 
   #sequence(): PatternTree {
     const parts: PatternTree[] = [];
-    while (this.#at < this.#text.length && !this.#isNext('|') && !this.#isNext(')')) parts.push(this.#repeat());
+    while (this.#at < this.#text.length && !this.#isNext('|') && !this.#isNext(')'))
+      parts.push(this.#repeat());
     return { kind: 'sequence', parts };
   }
 
@@ -143,7 +147,8 @@ class PatternReader {
     const ranges: Range[] = [];
     // A ] that stands first is refused by what follows: the class would be empty.
     while (!this.#isNext(']')) {
-      if (this.#at >= this.#text.length) throw this.#fail('this [ is not closed; write \\[ for the character', at);
+      if (this.#at >= this.#text.length)
+        throw this.#fail('this [ is not closed; write \\[ for the character', at);
       ranges.push(...this.#classItem());
     }
     this.#at += 1;
@@ -154,7 +159,8 @@ class PatternReader {
 
   #classItem(): readonly Range[] {
     const at = this.#at;
-    if (this.#isNext('[:')) throw this.#fail('named classes do not exist; write \\d, \\w, \\s or a range', at);
+    if (this.#isNext('[:'))
+      throw this.#fail('named classes do not exist; write \\d, \\w, \\s or a range', at);
     const first = this.#classCharacter();
     const isRange = this.#isNext('-') && !this.#isNext('-]');
     if (!isRange) return first;
@@ -183,8 +189,12 @@ class PatternReader {
 
   #withCase(ranges: readonly Range[]): readonly Range[] {
     if (!this.#ignoresCase) return ranges;
-    const upper = clip(ranges, range('A', 'Z')).map(([a, b]): Range => [a + CASE_DISTANCE, b + CASE_DISTANCE]);
-    const lower = clip(ranges, range('a', 'z')).map(([a, b]): Range => [a - CASE_DISTANCE, b - CASE_DISTANCE]);
+    const upper = clip(ranges, range('A', 'Z')).map(
+      ([a, b]): Range => [a + CASE_DISTANCE, b + CASE_DISTANCE],
+    );
+    const lower = clip(ranges, range('a', 'z')).map(
+      ([a, b]): Range => [a - CASE_DISTANCE, b - CASE_DISTANCE],
+    );
     return [...ranges, ...upper, ...lower];
   }
 

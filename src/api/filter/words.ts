@@ -5,8 +5,8 @@
  */
 import type { Filter } from './ast.ts';
 
-/** So many words and phrases are enough to find anything, and few enough to look for. */
-export const MAX_WORDS = 32;
+/** In phrases and outside. */
+export const MAX_WORDS = 25;
 
 const TERM = /"([^"]*)"|([^\s"]+)/g;
 const WORD = /[a-z0-9\u0080-\u{10ffff}]+/giu;
@@ -16,14 +16,16 @@ const WORD_CHARACTER = /[a-z0-9\u0080-\uffff]/;
 export function parseWords(text: string): Filter | undefined {
   const words = new Set<string>();
   const phrases = new Set<string>();
+  let count = 0;
   for (const [, quoted, plain = ''] of text.matchAll(TERM)) {
     const term = lowerAscii(quoted ?? plain);
     const found = term.match(WORD) ?? [];
     for (const word of found) words.add(word);
+    count += Math.max(1, found.length);
     const isPhrase = quoted === undefined ? found.length === 0 : found[0] !== term;
     if (isPhrase && term !== '') phrases.add(term);
   }
-  if (words.size + phrases.size > MAX_WORDS) return undefined;
+  if (count > MAX_WORDS) return undefined;
   return { kind: 'words', words: [...words], phrases: [...phrases] };
 }
 
