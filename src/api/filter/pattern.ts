@@ -8,7 +8,7 @@ import { complement, LAST_CODE_POINT, type PatternTree, type Range, stepsOf, toS
 /** Makes the error for the character at an index of the expression. */
 export type PatternFail = (message: string, at: number) => Error;
 
-export const MAX_PATTERN_CHARACTERS = 200;
+const MAX_PATTERN_CHARACTERS = 200;
 const MAX_STEPS = 500;
 const MAX_REPEAT = 100;
 const MAX_NESTING = 10;

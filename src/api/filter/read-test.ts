@@ -131,7 +131,7 @@ function readNumber(type: 'count' | 'float' | 'time', { text, fail }: Value): st
     );
   }
   if (type === 'count') {
-    const value = /^\d{1,20}$/.test(text) ? BigInt(text) : -1n;
+    const value = /^\d{1,30}$/.test(text) ? BigInt(text) : -1n;
     if (value >= 0n && value <= LARGEST_COUNT) return String(value);
     throw fail(`${quoteValue(text)} must be a whole number from 0`);
   }

@@ -191,3 +191,170 @@ describe('a filter as SQL and as a predicate', () => {
     );
   });
 });
+
+const HOSTILE = [
+  "INJECT') OR 1=1 --",
+  'INJECT\\',
+  "INJECT\\') UNION ALL SELECT * FROM users --",
+  '{INJECT:String}',
+  '?1INJECT',
+  "INJECT', url('http://127.0.0.1/', CSV, 'x String')) INTO OUTFILE 'x'",
+  'INJECT\0\u2028\n;DROP TABLE logs',
+  '$INJECT$ $& $1',
+  '/*INJECT*/ `a` "b"',
+];
+/** Everywhere that a client's text can stand. */
+const POSITIONS: readonly ((text: string) => string)[] = [
+  (text) => `host = ${values.quoted(text)}`,
+  (text) => `host != ${values.quoted(text)}`,
+  (text) => `host in (a, ${values.quoted(text)})`,
+  (text) => `host contains ${values.quoted(text)}`,
+  (text) => `message contains ${values.quoted(text)}`,
+  (text) => `host prefix ${values.quoted(text)}`,
+  (text) => `host ~ ${values.quoted(text.replaceAll(/[!-/:-@[-`{-~]/g, String.raw`\$&`))}`,
+  (text) => `threats.tags ~ ${values.quoted(`[${text.replaceAll(/[!-/:-@[-`{-~]/g, String.raw`\$&`)}]+`)}`,
+  (text) => `message has ${values.quoted(text)}`,
+  (text) => `message has ${values.quoted(`"${text.replaceAll('"', '')}"`)}`,
+  (text) => `level = ${values.quoted(text)}`,
+  (text) => `source = ${values.quoted(text)}`,
+  (text) => `threats.name = ${values.quoted(text)}`,
+  (text) => `threats.severity = ${values.quoted(text)}`,
+  (text) => `attr.${values.quoted(text)} = ${values.quoted(text)}`,
+  (text) => `attr.${values.quoted(text)} exists`,
+  (text) => `attr.${values.quoted(text)} > 1`,
+  (text) => `attr.${values.quoted(text)} ~ a`,
+];
+/** Where only names, numbers, addresses, times and marks can stand. */
+const CLOSED: readonly ((text: string) => string)[] = [
+  (text) => text,
+  (text) => `${text} = a`,
+  (text) => `host ${text} a`,
+  (text) => `host = a ${text}`,
+  (text) => `host = a ${text} user = b`,
+  (text) => `pid = ${values.quoted(text)}`,
+  (text) => `pid > ${values.quoted(`1 ${text}`)}`,
+  (text) => `cpu_usage > ${values.quoted(text)}`,
+  (text) => `attr.a > ${values.quoted(text)}`,
+  (text) => `timestamp > ${values.quoted(text)}`,
+  (text) => `source_ip = ${values.quoted(text)}`,
+  (text) => `source_ip = ${values.quoted(`10.0.0.0/8${text}`)}`,
+  (text) => `level > ${values.quoted(text)}`,
+  (text) => `threats.severity > ${values.quoted(text)}`,
+];
+
+describe('what a client writes', () => {
+  it.each(HOSTILE)('never becomes SQL: %j', async (text) => {
+    const sources = POSITIONS.map((position) => position(text));
+    for (const source of sources) {
+      const conditions = new SqlConditions();
+      addFilter(conditions, parseFilter(source));
+      expect(conditions.sql).not.toMatch(/inject/i);
+      // A class of characters goes there character by character.
+      expect(JSON.stringify(conditions.params)).toMatch(/inject|\\x\{/i);
+    }
+    await expectAgreement(sources, parseFilter);
+    for (const position of CLOSED) {
+      expect(() => parseFilter(position(text))).toThrow(expect.objectContaining({ code: 'bad_request' }));
+    }
+  });
+
+  it('is found where it stands as given', async () => {
+    const { store } = clickhouse;
+    const keyed = HOSTILE.map((text, index) => ({
+      timestamp: '2026-01-04 00:00:00',
+      offset: 1000 + index,
+      host: text,
+      metadata: { [text]: text },
+    }));
+    await insertLogs(store, keyed);
+    const filters = HOSTILE.flatMap((text) => [
+      parseFilter(`host = ${values.quoted(text)}`),
+      parseFilter(`attr.${values.quoted(text)} = ${values.quoted(text)}`),
+    ]);
+    expect(await chosenBySql(filters)).toEqual(
+      HOSTILE.flatMap((_, index) => [[1000 + index], [1000 + index]]),
+    );
+    await store.command(`ALTER TABLE logs DELETE WHERE offset >= 1000 SETTINGS mutations_sync = 1`);
+  });
+});
+
+describe('the words of a filter', () => {
+  it('are looked up in a text index on the message in lower case', async () => {
+    const { store } = clickhouse;
+    await store.command(`CREATE TABLE indexed (message String, host String,
+      INDEX words lower(message) TYPE text(tokenizer = 'splitByNonAlpha')) ENGINE = MergeTree ORDER BY tuple()`);
+    await store.command(
+      `INSERT INTO indexed SELECT concat('Word', toString(number), ' By peer'), 'h' FROM numbers(50000)`,
+    );
+    const granules = async (query: string): Promise<number> => {
+      const conditions = new SqlConditions();
+      addFilter(conditions, readLogFilter(new URLSearchParams(query)));
+      const lines = await store.query<{ explain: string }>(
+        `EXPLAIN indexes = 1 SELECT message FROM indexed WHERE ${conditions.sql}`,
+        conditions.params,
+      );
+      const read = lines.map(({ explain }) => /Granules: (\d+)/.exec(explain)?.[1]).filter((found) => found);
+      return Number(read.at(-1));
+    };
+    expect(await granules('filter=host=h')).toBeGreaterThan(5);
+    expect(await granules('q=WORD777')).toBe(1);
+    expect(await granules('q=%22word777+by%22&host=h')).toBe(1);
+    expect(await granules('filter=host=h and message has "word777 peer"')).toBe(1);
+    expect(await granules('filter=message has word777 or message has word778')).toBe(1);
+    expect(await granules('filter=message contains " nothing777 "')).toBe(0);
+    await store.command('DROP TABLE indexed');
+  });
+});
+
+describe.each(SERVERS)('filter= on %s', (kind) => {
+  let api: ApiFixture;
+
+  beforeAll(async () => {
+    api = await startApi(kind, clickhouse.store);
+  });
+
+  afterAll(async () => {
+    await api.stop();
+  });
+
+  it('answers with the logs that it is true of', async () => {
+    const filter = `(level >= warn or message ~ "root|peer") and not source_ip = 10.0.0.0/8 and attr.a not exists`;
+    const { status, body } = await api.get(
+      `/logs?limit=1000&host=web-1&filter=${encodeURIComponent(filter)}`,
+    );
+    expect(status).toBe(200);
+    const offsets = (body.data as { source: { offset: number } }[]).map(({ source }) => source.offset);
+    const expected = chosenByPredicate(parseFilter(`host = web-1 and ${filter}`));
+    expect(offsets.toSorted((a, b) => a - b)).toEqual(expected);
+    expect(expected.length).toBeGreaterThan(0);
+  });
+
+  it('says where it went wrong, and what was probably meant', async () => {
+    const { status, body } = await api.get(`/logs?filter=${encodeURIComponent('host = a and levle = warn')}`);
+    expect(status).toBe(400);
+    expect(body.detail).toBe(
+      'filter, character 14: there is no field "levle" (metadata is attr.<key>). Did you mean level?\n' +
+        'host = a and levle = warn\n             ^',
+    );
+    expect(body.errors).toEqual([
+      { detail: expect.any(String) as string, parameter: 'filter', position: 13, suggestion: 'level' },
+    ]);
+  });
+
+  it('takes a long filter, and refuses one that is too long or given twice', async () => {
+    const long = `host in (${Array.from({ length: 100 }, (_, i) => `a-rather-long-name-${i}`).join(', ')})`;
+    expect((await api.get(`/logs?filter=${encodeURIComponent(long)}`)).status).toBe(200);
+    const tooLong = `host = ${'a'.repeat(4000)}`;
+    for (const query of [`filter=${encodeURIComponent(tooLong)}`, 'filter=pid%3D1&filter=pid%3D2']) {
+      const { status, body } = await api.get(`/logs?${query}`);
+      expect([status, body.detail]).toEqual([400, expect.stringContaining('filter')]);
+    }
+  });
+
+  it('is bound into the cursor', async () => {
+    const first = await api.get('/logs?limit=1&filter=pid%3E0');
+    const cursor = first.body.page.next as string;
+    expect((await api.get(`/logs?limit=1&filter=pid%3E0&cursor=${cursor}`)).status).toBe(200);
+    expect((await api.get(`/logs?limit=1&filter=pid%3E1&cursor=${cursor}`)).status).toBe(400);
+  });
+});

@@ -208,7 +208,7 @@ const attributeTest = fc
   .tuple(fc.constantFrom(...KEYS), fc.oneof(textTest, numberTest(NUMBERS_AS_TEXT.slice(0, 5))))
   .map(([key, test]) => `attr.${quoted(key)} ${test}`);
 
-export const tests: fc.Arbitrary<string> = fc.oneof(
+const tests: fc.Arbitrary<string> = fc.oneof(
   { arbitrary: fc.constantFrom(...FIELD_NAMES).chain(testOf), weight: 5 },
   { arbitrary: attributeTest, weight: 1 },
   { arbitrary: testOf('message'), weight: 2 },
