@@ -9,7 +9,7 @@ interface Media {
   readonly example?: unknown;
 }
 
-interface Parameter {
+export interface Parameter {
   readonly name: string;
   readonly in: string;
   readonly required?: boolean;
@@ -23,7 +23,7 @@ interface Response {
 }
 
 /** An operation as the document has it. */
-export interface OperationObject {
+interface OperationObject {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
@@ -133,7 +133,8 @@ function accessText({ security, 'x-permission': permission, 'x-roles': roles }: 
 function parametersHtml(parameters: readonly Parameter[]): string {
   const rows = parameters.map(({ name, in: place, required, description = '', schema }) => {
     const type = escapeHtml(typeText(schema));
-    const fallback = schema.default === undefined ? '' : `, default ${escapeHtml(JSON.stringify(schema.default))}`;
+    const fallback =
+      schema.default === undefined ? '' : `, default ${escapeHtml(JSON.stringify(schema.default))}`;
     const notes = `${place}${required === true ? ', required' : ''}${fallback}`;
     const note = `<span class="dim">${notes}</span>`;
     return `<tr><td><code>${escapeHtml(name)}</code></td><td><code>${type}</code><br>${note}</td><td>${proseHtml(description)}</td></tr>`;
