@@ -498,6 +498,8 @@ export class MillraceClient {
       readonly correlation_id?: readonly string[];
       /** All of these words, and "phrases", stand in the message */
       readonly q?: string;
+      /** The language of filters, such as `level >= warn and not service in ("shop", "search")` */
+      readonly filter?: string;
       /** Most rows of one page */
       readonly limit?: number;
       /** `next` or `prev` of an earlier page of the same query */
