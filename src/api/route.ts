@@ -2,6 +2,7 @@
  * What a route is, and who is asking.
  */
 import type { HttpRequest, HttpResponse } from './http/port.ts';
+import type { Scope } from './scope.ts';
 
 export const ROLES = ['admin', 'analyst', 'viewer', 'writer'] as const;
 export type Role = (typeof ROLES)[number];
@@ -20,6 +21,8 @@ export const PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> = {
 export interface Principal {
   readonly username: string;
   readonly role: Role;
+  /** What of the logs they may see or post. */
+  readonly scope: Scope;
   /** Session of the token: logout ends it. */
   readonly sessionId: string;
 }

@@ -8,6 +8,7 @@ import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { Principal, PublicContext, Route } from '../route.ts';
+import { UNSCOPED } from '../scope.ts';
 import type { CurrentUsers } from './current-users.ts';
 import type { LoginLimiter } from './login-limiter.ts';
 import type { EndedSessions } from './sessions.ts';
@@ -34,7 +35,7 @@ export async function authenticate(request: HttpRequest, ports: AuthPorts): Prom
   const claims = ports.tokens.verifyAccess(token);
   const isCurrent = await ports.currentUsers.accepts(claims);
   if (!isCurrent || ports.endedSessions.has(claims.sessionId)) throw unauthorized();
-  return claims;
+  return { ...claims, scope: UNSCOPED };
 }
 
 export function authRoutes(ports: AuthPorts): Route[] {

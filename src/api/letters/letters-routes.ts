@@ -59,14 +59,14 @@ export function lettersRoutes(ports: LettersPorts): Route[] {
 }
 
 async function listLetters(
-  { request, query }: RequestContext,
+  { request, query, principal }: RequestContext,
   ports: LettersPorts,
   sources: SourceNames,
 ): Promise<HttpResponse> {
   checkParams(query, (name) => PARAMS.has(name));
   const { store, cursorSecret, now } = ports;
   const limit = integer(query, 'limit', LIMIT);
-  const binding = `dead-letters ${bindingOf(query)}`;
+  const binding = `dead-letters ${bindingOf(query, principal.scope)}`;
   const text = single(query, 'cursor');
   const cursor = text === undefined ? undefined : decodeCursor(text, binding, cursorSecret);
   const { fromUs, toUs } = cursor ?? readRange(query, now());
