@@ -43,6 +43,7 @@ export function problemResponse(error: MillraceError, extras: ProblemExtras = {}
       detail: publicDetail(error),
       code: error.code,
       request_id: extras.requestId,
+      ...(error.faults.length > 0 ? { errors: error.faults } : {}),
       ...extras.members,
     }),
   };
@@ -55,6 +56,12 @@ function publicDetail(error: MillraceError): string {
 
 export function badRequest(message: string): MillraceError {
   return new MillraceError('bad_request', message);
+}
+
+/** A query parameter that cannot be meant so. */
+export function badParameter(parameter: string, detail: string, suggestion?: string): MillraceError {
+  const fault = { detail, parameter, ...(suggestion === undefined ? {} : { suggestion }) };
+  return new MillraceError('bad_request', detail, { faults: [fault] });
 }
 
 export function jsonResponse(body: unknown, status = 200): HttpResponse {

@@ -2,6 +2,7 @@
  * What a route is, and who is asking.
  */
 import type { HttpRequest, HttpResponse } from './http/port.ts';
+import type { Operation } from './openapi/operation.ts';
 import type { Scope } from './scope.ts';
 
 export const ROLES = ['admin', 'analyst', 'viewer', 'writer'] as const;
@@ -47,6 +48,8 @@ interface RouteAddress {
   readonly path: string;
   /** True: only unversioned; else also under `/api/v1`. */
   readonly isBare?: boolean;
+  /** What is documented and validated. */
+  readonly operation?: Operation;
 }
 
 export type Route = RouteAddress &
