@@ -105,7 +105,7 @@ export async function startApi(
       port: 0,
       requestDeadlineMs: 10_000,
       handler: (request) => app.handle(request),
-      failure: (error) => app.failure(error),
+      failure: (error, requestId) => app.failure(error, requestId),
     },
     telemetry,
   );

@@ -153,7 +153,8 @@ export class Exchange {
       if (this.#isDone) return;
       this.#finish();
       this.#transport.endStream();
-    } catch {
+    } catch (error) {
+      if (!this.#isDone) this.#options.failure(toMillraceError(error), head.headers['X-Request-Id']);
       this.#cut();
     }
   }

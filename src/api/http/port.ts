@@ -46,8 +46,11 @@ export interface HttpServerOptions {
   /** From the end of the headers to the start of the response; then `failure('deadline_exceeded')` is sent. */
   readonly requestDeadlineMs: number;
   readonly handler: (request: HttpRequest) => Promise<HttpResponse>;
-  /** The response to what the server itself refuses, and to what `handler` threw. Must not throw. */
-  readonly failure: (error: MillraceError) => HttpResponse;
+  /**
+   * The response to what the server itself refuses, and to what `handler` threw; with the id of its request when a
+   * body broke off, which nobody can be told any more. Must not throw.
+   */
+  readonly failure: (error: MillraceError, requestId?: string) => HttpResponse;
 }
 
 export interface HttpServer {
