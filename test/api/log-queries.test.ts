@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { type ApiFixture, SERVERS, startApi } from './api-fixture.ts';
+import { directRoutes, textOf } from './direct-routes.ts';
 import { openRaw } from './http/raw-client.ts';
 import { insertLogs, insertSources } from './log-rows.ts';
 
@@ -14,6 +15,10 @@ const ROWS = 600;
 const LEVELS = ['INFO', 'INFO', 'WARN', '', 'weird'];
 const RANGE = `from=${iso(0)}&to=${iso(600)}`;
 const BULK_ROWS = 120_000;
+
+interface Facets {
+  readonly facets: readonly { readonly values: readonly { readonly value: string }[] }[];
+}
 
 let clickhouse: TestClickHouse;
 
@@ -55,6 +60,39 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await clickhouse.stop();
+});
+
+it('keeps to the scope of its sender in every answer', async () => {
+  const routes = directRoutes(clickhouse.store, BASE_MS + 600_000);
+  const scope = { services: ['api'], hosts: ['h-0', 'h-1'], environments: ['prod'] };
+  const ask = async (target: string, headers?: Record<string, string>) =>
+    await textOf(await routes.get(target, scope, headers));
+  // Of the rows 0 to 299: the even ones, without those of h-2.
+  const total = 100;
+  for (const count of ['exact', 'estimate']) {
+    expect(JSON.parse(await ask(`/logs?${RANGE}&count=${count}`))).toMatchObject({ page: { total } });
+  }
+  for (const filter of ['', '&q=row']) {
+    expect(JSON.parse(await ask(`/logs/histogram?${RANGE}${filter}`))).toMatchObject({ total });
+    const { facets } = JSON.parse(
+      await ask(`/logs/facets?${RANGE}${filter}&field=host&field=service`),
+    ) as Facets;
+    expect(facets.map(({ values }) => values.map(({ value }) => value))).toEqual([['h-0', 'h-1'], ['api']]);
+  }
+  const lines = (await ask(`/logs?${RANGE}`, { accept: 'application/x-ndjson' })).trimEnd().split('\n');
+  expect(JSON.parse(lines.at(-1) ?? '')).toEqual({ end: true, rows: total });
+  const summary = JSON.parse(await ask(`/metrics/summary?${RANGE}`)) as {
+    events: object;
+    top_hosts: { host: string }[];
+  };
+  expect(summary.events).toMatchObject({ total, by_service: [{ service: 'api', count: total }] });
+  expect(summary.top_hosts.map(({ host }) => host).toSorted()).toEqual(['h-0', 'h-1']);
+  const { id = '' } = JSON.parse(lines[0] ?? '') as { id?: string };
+  const inContext = JSON.parse(await ask(`/logs/${id}?context=100`)) as { context: { before: object[] } };
+  expect(inContext.context.before.length).toBeGreaterThan(0);
+  for (const log of inContext.context.before) expect(log).toMatchObject({ environment: 'prod' });
+  const outside = routes.get(`/logs/${id}?context=100`, { services: ['db'] });
+  await expect(outside).rejects.toMatchObject({ code: 'not_found' });
 });
 
 describe.each(SERVERS)('queries for logs on %s', (kind) => {

@@ -6,8 +6,6 @@ import { selectLimited } from '../query-limits.ts';
 import { rollupConditions, rollupFor } from './event-rollup.ts';
 import { conditionsOf, type LogsSelection, type Statement } from './logs-sql.ts';
 
-export const COUNTS = ['exact', 'estimate'] as const;
-
 export interface LogCount {
   readonly total: number;
   readonly rowsRead: number;
@@ -26,7 +24,7 @@ const SAMPLE_ROWS = 5_000_000;
 
 export async function countLogs(
   selection: LogsSelection,
-  kind: (typeof COUNTS)[number],
+  kind: 'exact' | 'estimate',
   ports: CountPorts,
 ): Promise<LogCount> {
   if (kind === 'exact') return await select(countStatement(selection), ports);

@@ -1,14 +1,17 @@
 /**
  * `GET /logs/facets?field=service&field=attr.region`: the most frequent values of fields among the logs of a filter.
  */
+import { nearestName } from '../../config/did-you-mean.ts';
+import { quoteValue } from '../../errors.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { NO_LEVEL } from '../no-level.ts';
-import { badRequest, jsonResponse } from '../problem.ts';
+import { badParameter, jsonResponse } from '../problem.ts';
 import { selectLimited } from '../query-limits.ts';
-import { integer } from '../query-params.ts';
+import { readQuery } from '../read-query.ts';
 import type { RequestContext } from '../route.ts';
 import { readSpan, toRangeUs } from '../summary/summary-range.ts';
 import { formatTime } from '../time-input.ts';
+import { FacetsQuery } from './aggregate-operations.ts';
 import { type EventRollup, ROLLUP_FIELDS, rollupConditions, rollupFor, widen } from './event-rollup.ts';
 import type { LogsPorts } from './logs-page.ts';
 import { filterOf } from './logs-query.ts';
@@ -35,7 +38,6 @@ const TEXT_FIELDS: Readonly<Record<string, string>> = {
 };
 const ATTRIBUTE_PREFIX = 'attr.';
 const MAX_FIELDS = 10;
-const LIMIT = { min: 1, max: 100, fallback: 10 };
 
 interface FacetRow {
   readonly position: number;
@@ -52,8 +54,8 @@ export async function logFacets(
   { request, query, principal }: RequestContext,
   { store, now }: Ports,
 ): Promise<HttpResponse> {
-  const fields = readFields(query);
-  const limit = integer(query, 'limit', LIMIT);
+  const { field, limit } = readQuery(query, FacetsQuery);
+  const fields = checkFields(field);
   const nowMs = now();
   const span = readSpan(query, nowMs);
   const selection = { scope: principal.scope, filter: filterOf(query), ...toRangeUs(span) };
@@ -71,17 +73,19 @@ export async function logFacets(
   });
 }
 
-function readFields(query: URLSearchParams): string[] {
-  const fields = [...new Set(query.getAll('field'))];
-  if (fields.length === 0 || fields.length > MAX_FIELDS) {
-    throw badRequest(`field must be given, once for each of 1 to ${MAX_FIELDS} fields.`);
+function checkFields(given: readonly string[]): string[] {
+  const fields = [...new Set(given)];
+  if (fields.length > MAX_FIELDS) {
+    throw badParameter('field', `At most ${MAX_FIELDS} fields can be asked for.`);
   }
   for (const field of fields) {
     const isKnown =
       Object.hasOwn(TEXT_FIELDS, field) ||
       (field.startsWith(ATTRIBUTE_PREFIX) && field.length > ATTRIBUTE_PREFIX.length);
     if (!isKnown) {
-      throw badRequest(`field must be one of ${Object.keys(TEXT_FIELDS).join(', ')} or attr.<key>.`);
+      const names = Object.keys(TEXT_FIELDS);
+      const detail = `field must be one of ${names.join(', ')} or attr.<key>; got ${quoteValue(field)}.`;
+      throw badParameter('field', detail, nearestName(field, names));
     }
   }
   return fields;

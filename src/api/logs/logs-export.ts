@@ -10,10 +10,11 @@ import { gzipStream } from '../gzip-stream.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { badRequest } from '../problem.ts';
 import { streamUncapped } from '../query-limits.ts';
-import { choice, integer } from '../query-params.ts';
+import { readQuery } from '../read-query.ts';
 import type { RequestContext } from '../route.ts';
 import { EXPORT_FORMATS, type ExportFormat } from './export-formats.ts';
 import { type LogRow, toLog } from './log-shape.ts';
+import { LogsQuery } from './logs-operations.ts';
 import { readSelection } from './logs-query.ts';
 import { densestStatement, exportStatement, type LogsSelection } from './logs-sql.ts';
 import type { SourceNames } from './sources.ts';
@@ -32,8 +33,6 @@ const MAX_EXPORTS = 4;
 /** With more rows than this in one bucket of five minutes they are sorted on disk, and the first comes last. */
 const MAX_SORTED_IN_MEMORY = 100_000;
 const DISK_SORT = { optimize_read_in_order: 0, max_bytes_before_external_sort: 128 * 1_048_576 };
-/** Asked for by `limit`: no cap, but a number. */
-const LIMIT = { min: 1, max: 1e12, fallback: 0 };
 
 interface Export {
   readonly selection: LogsSelection;
@@ -58,11 +57,11 @@ export class LogsExport {
     }
     const format = EXPORT_FORMATS[type];
     const isGzip = takesGzip(request.headers.get('accept-encoding'));
-    const limit = integer(query, 'limit', LIMIT);
+    const { limit, order } = readQuery(query, LogsQuery);
     const task: Export = {
       selection: readSelection(context, this.#ports.now()),
-      order: choice(query, 'order', ['desc', 'asc']),
-      limit: limit === 0 ? undefined : limit,
+      order,
+      limit: query.has('limit') ? limit : undefined,
       format,
       signal: request.signal,
     };

@@ -7,11 +7,12 @@ import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { jsonResponse } from '../problem.ts';
 import { selectLimited } from '../query-limits.ts';
-import { choice, integer, single } from '../query-params.ts';
+import { readQuery } from '../read-query.ts';
 import type { RequestContext } from '../route.ts';
 import { decodeCursor, encodeCursor, type LogCursor } from './cursor.ts';
-import { COUNTS, countLogs } from './log-count.ts';
+import { countLogs } from './log-count.ts';
 import { type LogRow, positionOf, toLog } from './log-shape.ts';
+import { LogsQuery as ListQuery } from './logs-operations.ts';
 import { bindingOf, readSelection } from './logs-query.ts';
 import { type LogsQuery, logsStatement } from './logs-sql.ts';
 import type { SourceNames } from './sources.ts';
@@ -24,14 +25,12 @@ export interface LogsPorts {
   readonly now: () => number;
 }
 
-const LIMIT = { min: 1, max: 1000, fallback: 100 };
-
 export async function logsPage(context: RequestContext, ports: LogsPorts): Promise<HttpResponse> {
   const { request, query, principal } = context;
   const { store, cursorSecret, sources } = ports;
   const binding = bindingOf(query, principal.scope);
-  const counting = single(query, 'count') === undefined ? undefined : choice(query, 'count', COUNTS);
-  const logsQuery = readQuery(context, binding, ports);
+  const { count: counting, cursor, limit, order } = readQuery(query, ListQuery);
+  const logsQuery: LogsQuery = { ...place(context, { binding, cursor }, ports), limit, order };
   const counted =
     counting === undefined ? undefined : countLogs(logsQuery, counting, { ...ports, signal: request.signal });
   const [selection, count] = await Promise.all([
@@ -54,17 +53,19 @@ export async function logsPage(context: RequestContext, ports: LogsPorts): Promi
   return { ...response, headers: { ...response.headers, ...linksTo(cursors, context) } };
 }
 
-function readQuery(context: RequestContext, binding: string, { cursorSecret, now }: LogsPorts): LogsQuery {
-  const { query } = context;
-  const text = single(query, 'cursor');
-  const cursor = text === undefined ? undefined : decodeCursor(text, binding, cursorSecret);
-  const selection = readSelection(context, now());
+interface Binding {
+  readonly binding: string;
+  readonly cursor: string | undefined;
+}
+
+/** The selection as it was at the first page, and the place to go on from. */
+function place(context: RequestContext, { binding, cursor: text }: Binding, ports: LogsPorts) {
+  const cursor = text === undefined ? undefined : decodeCursor(text, binding, ports.cursorSecret);
+  const selection = readSelection(context, ports.now());
   return {
     ...selection,
     ...(cursor !== undefined && { fromUs: cursor.fromUs, toUs: cursor.toUs }),
-    order: choice(query, 'order', ['desc', 'asc']),
     cursor,
-    limit: integer(query, 'limit', LIMIT),
   };
 }
 

@@ -4,12 +4,13 @@
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import { chooseType } from '../accept.ts';
 import type { HttpResponse } from '../http/port.ts';
-import { checkParams } from '../query-params.ts';
+import type { Operation } from '../openapi/operation.ts';
 import type { RequestContext, Route } from '../route.ts';
+import { LOG_FACETS, LOG_HISTOGRAM } from './aggregate-operations.ts';
 import { logFacets } from './log-facets.ts';
-import { isFilterName } from './log-filter.ts';
 import { logHistogram } from './log-histogram.ts';
 import { LogsExport } from './logs-export.ts';
+import { GET_LOG, LIST_LOGS } from './logs-operations.ts';
 import { logsPage } from './logs-page.ts';
 import { oneLog } from './one-log.ts';
 import { SourceNames } from './sources.ts';
@@ -32,25 +33,19 @@ export function logsRoutes(ports: LogsRoutesPorts): Route[] {
     const response = await logsPage(context, shared);
     return { ...response, headers: { ...response.headers, Vary: 'Accept' } };
   };
-  const route = (path: string, params: readonly string[], handle: Handler): Route => ({
+  const route = (path: string, operation: Operation, handle: Handler): Route => ({
     method: 'GET',
     path,
     access: 'read',
-    handle: async (context) => {
-      checkParams(context.query, (name) => params.includes(name) || takesFilter(path, name));
-      return await handle(context);
-    },
+    operation,
+    handle,
   });
   return [
-    route('/logs', ['from', 'to', 'limit', 'cursor', 'order', 'count'], list),
-    route('/logs/histogram', ['from', 'to', 'interval'], (context) => logHistogram(context, shared)),
-    route('/logs/facets', ['from', 'to', 'field', 'limit'], (context) => logFacets(context, shared)),
-    route('/logs/:id', ['context'], (context) => oneLog(context, shared)),
+    route('/logs', LIST_LOGS, list),
+    route('/logs/histogram', LOG_HISTOGRAM, (context) => logHistogram(context, shared)),
+    route('/logs/facets', LOG_FACETS, (context) => logFacets(context, shared)),
+    route('/logs/:id', GET_LOG, (context) => oneLog(context, shared)),
   ];
 }
 
 type Handler = (context: RequestContext) => Promise<HttpResponse>;
-
-function takesFilter(path: string, name: string): boolean {
-  return !path.endsWith(':id') && isFilterName(name);
-}

@@ -7,20 +7,19 @@ import { decodeEventId } from '../../event/event-id.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { jsonResponse } from '../problem.ts';
 import { selectLimited } from '../query-limits.ts';
-import { integer } from '../query-params.ts';
+import { readQuery } from '../read-query.ts';
 import type { RequestContext } from '../route.ts';
 import { type LogRow, positionOf, toLog } from './log-shape.ts';
+import { LogQuery } from './logs-operations.ts';
 import type { LogsPorts } from './logs-page.ts';
 import { contextStatement, logStatement } from './logs-sql.ts';
 
-/** Rows on each side. */
-const CONTEXT = { min: 0, max: 100, fallback: 0 };
 /** A stored log never changes; it may only go. Who signs in as somebody else must not see it out of a cache. */
 const IMMUTABLE = { 'Cache-Control': 'private, max-age=3600, immutable', Vary: 'Authorization' };
 const ETAG_BYTES = 16;
 
 export async function oneLog(context: RequestContext, ports: LogsPorts): Promise<HttpResponse> {
-  const limit = integer(context.query, 'context', CONTEXT);
+  const { context: limit } = readQuery(context.query, LogQuery);
   const { row, ...cost } = await findLog(context, ports);
   if (limit > 0) return await logInContext(row, { context, ports, limit, cost });
   const names = await ports.sources.resolve([row.source]);

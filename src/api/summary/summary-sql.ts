@@ -13,7 +13,7 @@ export interface SummaryScope {
   readonly scope: Scope;
 }
 
-export const FILTER_NAMES = ['host', 'service', 'environment'] as const;
+const FILTER_NAMES = ['host', 'service', 'environment'] as const;
 
 /** Must equal the parameters of the states in the rollups. */
 const QUANTILES = '0.01, 0.5, 0.95, 0.99';
