@@ -55,7 +55,8 @@ export class KeptRead<T> {
   }
 
   async #readNext(): Promise<void> {
-    if (distance(this.#options.now(), this.#triedMs) < MIN_GAP_MS) await sleep(MIN_GAP_MS);
+    const isTooSoon = distance(this.#options.now(), this.#triedMs) < MIN_GAP_MS;
+    await sleep(isTooSoon ? MIN_GAP_MS : 0);
     while (this.#reading !== undefined) await this.#reading;
     // Whoever calls from here on needs another read than the one that begins now.
     this.#next = undefined;
