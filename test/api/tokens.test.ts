@@ -149,14 +149,18 @@ describe('keys', () => {
   it('read once for many unknown ids, twice a second at most', async () => {
     const { head, claims } = decoded((await login(one)).access_token);
     const { privatePem } = one.keys.signing;
-    const forged = Array.from({ length: 40 }, (_, i) =>
+    const forged = Array.from({ length: 20 }, (_, i) =>
       signed({ ...head, kid: String(i).padStart(43, 'k') }, claims, privatePem),
     );
     const before = keyReads.count;
-    const statuses = await Promise.all(forged.map((token) => me(one, token)));
-    expect(new Set(statuses)).toEqual(new Set([401]));
-    expect(keyReads.count - before).toBeGreaterThan(0);
-    expect(keyReads.count - before).toBeLessThanOrEqual(3);
+    const startMs = performance.now();
+    for (let wave = 0; wave < 3; wave++) {
+      const statuses = await Promise.all(forged.map((token) => me(one, token)));
+      expect(new Set(statuses)).toEqual(new Set([401]));
+    }
+    const readCount = keyReads.count - before;
+    expect(readCount).toBeGreaterThan(0);
+    expect(readCount).toBeLessThanOrEqual((performance.now() - startMs) / 500 + 1);
   });
 
   it('are replaced when they are old or on command, and what they signed stays good until it expires', async () => {
