@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { authenticate, authRoutes } from '../../src/api/auth/auth-routes.ts';
 import { createAuth } from '../../src/api/auth/create-auth.ts';
-import { replaceSigningKey } from '../../src/api/auth/key-files.ts';
+import { readSigningKey, replaceSigningKey } from '../../src/api/auth/key-files.ts';
 import { signLocalToken } from '../../src/api/auth/tokens.ts';
 import { toVerifyingKey } from '../../src/api/auth/verifying-key.ts';
 import { Front } from '../../src/api/front.ts';
@@ -327,8 +327,10 @@ describe('tickets', () => {
     const { access_token: token } = await login(one);
     const { head, claims } = decoded(await newTicket(one, token));
     const now = Math.floor(Date.now() / 1000);
-    const old = signed(head, { ...claims, iat: now - 40, exp: now - 10 }, one.keys.signing.privatePem);
-    const stretched = signed(head, { ...claims, iat: now - 40, exp: now + 600 }, one.keys.signing.privatePem);
+    const { privatePem } = readSigningKey(one.keys.directory);
+    const forge = (changed: object): string => signed(head, { ...claims, ...changed }, privatePem);
+    const old = forge({ iat: now - 40, exp: now - 10 });
+    const stretched = forge({ iat: now - 40, exp: now + 600 });
     expect(claims).toMatchObject({ exp: (claims['iat'] as number) + 30 });
     expect(await open(0, `/tail?ticket=${old}`)).toBe(401);
     expect(await open(0, `/tail?ticket=${stretched}`)).toBe(401);
@@ -339,6 +341,8 @@ describe('tickets', () => {
     expect(await open(0, `/tail?ticket=${ticket}&ticket=${ticket}`)).toBe(401);
     expect(await open(0, `/auth/me?ticket=${ticket}`)).toBe(401);
     expect(await open(0, `/no-tail?ticket=${ticket}`)).toBe(401);
+    // The way of forging is sound.
+    expect(await open(0, `/tail?ticket=${forge({ jti: 'mine' })}`)).toEqual({ username: 'ann', query: '' });
     // None of that used it up; a header goes before it.
     expect(await open(0, `/tail?ticket=${ticket}`, bearer(token))).toEqual({ username: 'ann', query: '' });
     expect((await one.post('/auth/logout', '', bearer(token))).status).toBe(204);
