@@ -37,7 +37,7 @@ export function problemResponse(error: MillraceError, extras: ProblemExtras = {}
       ...extras.headers,
     },
     body: JSON.stringify({
-      type: `urn:millrace:problem:${error.code}`,
+      type: problemType(error.code),
       title,
       status,
       detail: publicDetail(error),
@@ -47,6 +47,11 @@ export function problemResponse(error: MillraceError, extras: ProblemExtras = {}
       ...extras.members,
     }),
   };
+}
+
+/** Relative to the server: the page there explains the code. */
+export function problemType(code: ErrorCode): string {
+  return `/problems/${code}`;
 }
 
 function publicDetail(error: MillraceError): string {

@@ -2,7 +2,7 @@
  * Times as clients write them: RFC 3339, or `now` and `now-15m`. In microseconds since the epoch (exact in a double).
  */
 import { quoteValue } from '../errors.ts';
-import { badRequest } from './problem.ts';
+import { badParameter } from './problem.ts';
 
 const RFC_3339 =
   /^(\d{4}-\d{2}-\d{2})[Tt ]((?:[01]\d|2[0-3]):\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/;
@@ -17,7 +17,8 @@ const MAX_US = Date.parse('2262-01-01T00:00:00Z') * 1000;
 export function parseTime(name: string, text: string, nowMs: number): number {
   const us = parseRelative(text, nowMs) ?? parseAbsolute(text);
   if (us === undefined || Number.isNaN(us) || us < MIN_US || us > MAX_US) {
-    throw badRequest(
+    throw badParameter(
+      name,
       `${name} must be a time like 2026-01-31T12:00:00Z or now-15m (s, m, h, d, w); got ${quoteValue(text)}.`,
     );
   }

@@ -21,7 +21,7 @@ const TokenPair = Type.Object(
     expires_in: Type.Integer({ description: 'Seconds that the access token is valid' }),
     refresh_token: Type.String({ description: 'For `/auth/refresh`' }),
   },
-  { $id: 'TokenPair', additionalProperties: false },
+  { $id: 'TokenPair' },
 );
 const EXAMPLE_TOKENS = {
   access_token: 'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl',
@@ -30,10 +30,7 @@ const EXAMPLE_TOKENS = {
   refresh_token: 'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbm4ifQ.cmVmcmVzaA',
 };
 
-const Me = Type.Object(
-  { username: Type.String(), role: Type.Enum([...ROLES]) },
-  { $id: 'Me', additionalProperties: false },
-);
+const Me = Type.Object({ username: Type.String(), role: Type.Enum([...ROLES]) }, { $id: 'Me' });
 
 export const LOGIN: Operation = {
   id: 'login',

@@ -28,7 +28,7 @@ export const Letter = Type.Object(
     is_sealed: Type.Boolean(),
     redriven_at: Nullable(Timestamp),
   },
-  { $id: 'DeadLetter', additionalProperties: false },
+  { $id: 'DeadLetter' },
 );
 export type ShownLetter = Static<typeof Letter>;
 

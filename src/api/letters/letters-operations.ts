@@ -54,7 +54,7 @@ const LetterWithPreview = Type.Object(
     preview: Nullable(Type.String({ description: 'Start of its text, values masked' })),
     preview_problem: Type.Optional(Type.String({ description: 'Why there is no preview' })),
   },
-  { $id: 'DeadLetterWithPreview', additionalProperties: false },
+  { $id: 'DeadLetterWithPreview' },
 );
 
 export const GET_LETTER: Operation = {

@@ -14,6 +14,7 @@ import { parseTime } from '../time-input.ts';
 import { decodeCursor, encodeCursor, type LogCursor } from './cursor.ts';
 import { isFilterName } from './log-filter.ts';
 import { type LogRow, positionOf, toLog } from './log-shape.ts';
+import { GET_LOG, LIST_LOGS } from './logs-operations.ts';
 import { type LogsQuery, logStatement, logsStatement } from './logs-sql.ts';
 import { SourceNames } from './sources.ts';
 
@@ -38,12 +39,14 @@ export function logsRoutes(ports: LogsPorts): Route[] {
       method: 'GET',
       path: '/logs',
       access: 'read',
+      operation: LIST_LOGS,
       handle: (context) => listLogs(context, ports, sources),
     },
     {
       method: 'GET',
       path: '/logs/:id',
       access: 'read',
+      operation: GET_LOG,
       handle: (context) => getLog(context, ports, sources),
     },
   ];

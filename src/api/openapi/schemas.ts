@@ -28,7 +28,7 @@ const PageInfo = Type.Object(
     limit: Type.Integer({ minimum: 1 }),
     total: Nullable(Count('How many there are on all pages, where that was asked for')),
   },
-  { $id: 'PageInfo', additionalProperties: false },
+  { $id: 'PageInfo' },
 );
 
 const QueryMeta = Type.Object(
@@ -36,15 +36,12 @@ const QueryMeta = Type.Object(
     rows_read: Count('Rows that ClickHouse read for this answer'),
     elapsed_ms: Type.Number({ minimum: 0 }),
   },
-  { $id: 'QueryMeta', additionalProperties: false },
+  { $id: 'QueryMeta' },
 );
 
 /** `{data, page, meta}` of one kind of thing. */
 export function PageOf<S extends TSchema>(item: S, id: string) {
-  return Type.Object(
-    { data: Type.Array(item), page: PageInfo, meta: QueryMeta },
-    { $id: id, additionalProperties: false },
-  );
+  return Type.Object({ data: Type.Array(item), page: PageInfo, meta: QueryMeta }, { $id: id });
 }
 
 export function examplePage(...data: readonly unknown[]) {
