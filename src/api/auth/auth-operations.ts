@@ -85,6 +85,7 @@ export const CHANGE_PASSWORD: Operation = {
     new_password: 'staple for a donkey',
   }),
   answers: { 200: jsonAnswer('Changed', TokenPair, EXAMPLE_TOKENS) },
+  problems: ['forbidden'],
 };
 
 const Ticket = Type.Object(
@@ -104,6 +105,7 @@ export const CREATE_TICKET: Operation = {
   answers: {
     200: jsonAnswer('The ticket', Ticket, { ticket: EXAMPLE_TOKENS.access_token, expires_in: 30 }),
   },
+  problems: ['forbidden'],
 };
 
 const Jwk = Type.Object(

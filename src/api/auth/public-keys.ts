@@ -52,6 +52,11 @@ export async function publishKey(
   await store.insertJson('auth_keys', [row], { signal: AbortSignal.timeout(WRITE_TIMEOUT_MS) });
 }
 
+/** Resolves when no program that reads from now on accepts the key; those that have it read within a minute. */
+export async function revokeKey(store: QueryPort, key: VerifyingKey, nowMs: number): Promise<void> {
+  await publishKey(store, key, { nowMs, expiresMs: nowMs });
+}
+
 /** What another program wrote there must not keep the other keys from being read. */
 function readKey(x: string): VerifyingKey | undefined {
   try {
