@@ -498,7 +498,7 @@ export class MillraceClient {
       readonly correlation_id?: readonly string[];
       /** All of these words, and "phrases", stand in the message */
       readonly q?: string;
-      /** What the language of filters can say, such as `level >= warn and not host prefix "web-"` */
+      /** The language of filters, such as `level >= warn and not service in ("shop", "search")` */
       readonly filter?: string;
       /** Most rows of one page */
       readonly limit?: number;
