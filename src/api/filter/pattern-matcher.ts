@@ -107,7 +107,7 @@ export class PatternMatcher {
       else if (step?.kind === 'set' || (step?.kind === 'end' && !isEnd)) steps.push(at);
       else if (isBegin || step?.kind === 'end') open.push(at + 1);
     }
-    return { steps: Uint16Array.from(steps).sort(), isFound };
+    return { steps: Uint16Array.from(steps).toSorted(), isFound };
   }
 
   #emit(tree: PatternTree): void {
