@@ -34,6 +34,7 @@ export const ERROR_KINDS = {
   forbidden: { status: 403, isRetryable: false, title: 'Forbidden' },
   not_found: { status: 404, isRetryable: false, title: 'Not found' },
   method_not_allowed: { status: 405, isRetryable: false, title: 'Method not allowed' },
+  not_acceptable: { status: 406, isRetryable: false, title: 'Not acceptable' },
   payload_too_large: { status: 413, isRetryable: false, title: 'Payload is too large' },
   unsupported_media_type: { status: 415, isRetryable: false, title: 'Unsupported media type' },
   unprocessable: { status: 422, isRetryable: false, title: 'Cannot be processed' },
@@ -49,14 +50,35 @@ export const ERROR_KINDS = {
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
 
+/** One place of a request that does not fit. */
+export interface InputFault {
+  readonly detail: string;
+  /** Into the body: a JSON pointer as a fragment, such as `#/username`. */
+  readonly pointer?: string;
+  /** Name of the query parameter. */
+  readonly parameter?: string;
+  /** Character of the parameter's value at which it went wrong, from 0. */
+  readonly position?: number;
+  /** What was probably meant. */
+  readonly suggestion?: string;
+}
+
+interface ErrorOptions {
+  readonly cause?: unknown;
+  /** What the client can mend, where there are places to name. */
+  readonly faults?: readonly InputFault[];
+}
+
 /** The only error class of the program; `code` decides status and retry. */
 export class MillraceError extends Error {
   readonly code: ErrorCode;
+  readonly faults: readonly InputFault[];
 
-  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options);
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = 'MillraceError';
     this.code = code;
+    this.faults = options.faults ?? [];
   }
 
   get isRetryable(): boolean {

@@ -7,12 +7,13 @@ import { MillraceError, quoteValue, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { HttpRequest, HttpResponse } from './http/port.ts';
 import { badRequest, problemResponse } from './problem.ts';
+import { checkQueryNames, readQuery } from './read-query.ts';
 import { PERMISSIONS, type Principal, type Route } from './route.ts';
 import { Router } from './router.ts';
 
 export interface FrontPorts {
   /** Who is asking; throws `unauthorized`. */
-  readonly authenticate: (request: HttpRequest) => Promise<Principal>;
+  readonly authenticate: (request: HttpRequest, how: { readonly takesTicket: boolean }) => Promise<Principal>;
   readonly telemetry: Telemetry;
   readonly hasTls: boolean;
 }
@@ -52,9 +53,9 @@ export class Front {
     }
   }
 
-  /** The response to what happened outside a handler: a deadline, a doubtful frame. */
-  failure(error: MillraceError): HttpResponse {
-    return this.#fail(error, randomUUID());
+  /** The response to what happened outside a handler: a deadline, a doubtful frame, a body that broke off. */
+  failure(error: MillraceError, requestId: string = randomUUID()): HttpResponse {
+    return this.#fail(error, requestId);
   }
 
   async #route(request: HttpRequest, requestId: string): Promise<HttpResponse> {
@@ -69,11 +70,17 @@ export class Front {
       case 'found': {
         const { route, params } = match;
         const context = { request, requestId, params, query: new URLSearchParams(request.query) };
-        if (route.access === 'public') return await route.handle(context);
-        const principal = await this.#ports.authenticate(request);
+        if (route.access === 'public') {
+          checkQuery(context.query, route);
+          return await route.handle(context);
+        }
+        const takesTicket = route.takesTicket === true;
+        const principal = await this.#ports.authenticate(request, { takesTicket });
+        if (takesTicket) context.query.delete('ticket');
         if (route.access !== 'signed_in' && !PERMISSIONS[principal.role].has(route.access)) {
           throw new MillraceError('forbidden', `The role ${principal.role} may not do this.`);
         }
+        checkQuery(context.query, route);
         return await route.handle({ ...context, principal });
       }
       default:
@@ -101,6 +108,13 @@ export class Front {
     };
     return { ...response, headers };
   }
+}
+
+/** Throws 400 for parameters that the route does not describe; one that describes nothing looks after them itself. */
+function checkQuery(query: URLSearchParams, { operation }: Route): void {
+  if (operation === undefined) return;
+  checkQueryNames(query, operation.query);
+  if (operation.query !== undefined) readQuery(query, operation.query);
 }
 
 function methodProblem(method: string, allow: readonly string[], requestId: string): HttpResponse {
