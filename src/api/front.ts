@@ -7,13 +7,13 @@ import { MillraceError, quoteValue, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { HttpRequest, HttpResponse } from './http/port.ts';
 import { badRequest, problemResponse } from './problem.ts';
-import { checkQueryNames } from './read-query.ts';
+import { checkQueryNames, readQuery } from './read-query.ts';
 import { PERMISSIONS, type Principal, type Route } from './route.ts';
 import { Router } from './router.ts';
 
 export interface FrontPorts {
   /** Who is asking; throws `unauthorized`. */
-  readonly authenticate: (request: HttpRequest) => Promise<Principal>;
+  readonly authenticate: (request: HttpRequest, how: { readonly takesTicket: boolean }) => Promise<Principal>;
   readonly telemetry: Telemetry;
   readonly hasTls: boolean;
 }
@@ -71,14 +71,16 @@ export class Front {
         const { route, params } = match;
         const context = { request, requestId, params, query: new URLSearchParams(request.query) };
         if (route.access === 'public') {
-          checkNames(context.query, route);
+          checkQuery(context.query, route);
           return await route.handle(context);
         }
-        const principal = await this.#ports.authenticate(request);
+        const takesTicket = route.takesTicket === true;
+        const principal = await this.#ports.authenticate(request, { takesTicket });
+        if (takesTicket) context.query.delete('ticket');
         if (route.access !== 'signed_in' && !PERMISSIONS[principal.role].has(route.access)) {
           throw new MillraceError('forbidden', `The role ${principal.role} may not do this.`);
         }
-        checkNames(context.query, route);
+        checkQuery(context.query, route);
         return await route.handle({ ...context, principal });
       }
       default:
@@ -108,9 +110,11 @@ export class Front {
   }
 }
 
-/** Parameters that the route does not describe are refused; one that describes nothing looks after them itself. */
-function checkNames(query: URLSearchParams, { operation }: Route): void {
-  if (operation !== undefined) checkQueryNames(query, operation.query);
+/** Throws 400 for parameters that the route does not describe; one that describes nothing looks after them itself. */
+function checkQuery(query: URLSearchParams, { operation }: Route): void {
+  if (operation === undefined) return;
+  checkQueryNames(query, operation.query);
+  if (operation.query !== undefined) readQuery(query, operation.query);
 }
 
 function methodProblem(method: string, allow: readonly string[], requestId: string): HttpResponse {

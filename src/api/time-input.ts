@@ -16,13 +16,24 @@ const MAX_US = Date.parse('2262-01-01T00:00:00Z') * 1000;
 /** Throws `bad_request` that names the parameter. */
 export function parseTime(name: string, text: string, nowMs: number): number {
   const us = parseRelative(text, nowMs) ?? parseAbsolute(text);
-  if (us === undefined || Number.isNaN(us) || us < MIN_US || us > MAX_US) {
+  if (us === undefined || !isStorable(us)) {
     throw badParameter(
       name,
       `${name} must be a time like 2026-01-31T12:00:00Z or now-15m (s, m, h, d, w); got ${quoteValue(text)}.`,
     );
   }
   return us;
+}
+
+/** A time that does not depend on the clock; undefined when `text` is none. */
+export function parseRfc3339(text: string): number | undefined {
+  const us = parseAbsolute(text);
+  return us !== undefined && isStorable(us) ? us : undefined;
+}
+
+/** False for NaN too. */
+function isStorable(us: number): boolean {
+  return us >= MIN_US && us <= MAX_US;
 }
 
 function parseRelative(text: string, nowMs: number): number | undefined {

@@ -37,6 +37,14 @@ describe('commands on a data directory without a running program', () => {
     expect(empty.stderr).toContain('no password was given');
   });
 
+  test('keys rotate makes another key, and ends the old one only when told', async () => {
+    const first = JSON.parse((await run(['keys', 'rotate'])).stdout);
+    const second = JSON.parse((await run(['keys', 'rotate', '--revoke'])).stdout);
+    expect(first).toMatchObject({ id: expect.stringMatching(/^[\w-]{43}$/), revoked: false });
+    expect(second).toMatchObject({ previous: first.id, revoked: true });
+    expect(second.id).not.toBe(first.id);
+  });
+
   test.each([
     [['user', 'add', 'a b'], 'A user name has 1 to 64'],
     [['user', 'add', 'berta'], 'A password must have 8 to 256'],

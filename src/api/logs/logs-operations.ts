@@ -35,6 +35,12 @@ export const LOG_FILTER_PARAMS = {
   trace_id: AnyOf('Trace it belongs to'),
   correlation_id: AnyOf('Correlation id'),
   q: Type.Optional(Type.String({ description: 'All of these words, and "phrases", stand in the message' })),
+  filter: Type.Optional(
+    Type.String({
+      maxLength: 4000,
+      description: 'The language of filters, such as `level >= warn and not service in ("shop", "search")`',
+    }),
+  ),
 };
 
 /** For the options of a query's schema that has `LOG_FILTER_PARAMS`. */

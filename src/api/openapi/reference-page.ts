@@ -9,7 +9,7 @@ interface Media {
   readonly example?: unknown;
 }
 
-interface Parameter {
+export interface Parameter {
   readonly name: string;
   readonly in: string;
   readonly required?: boolean;
@@ -23,7 +23,7 @@ interface Response {
 }
 
 /** An operation as the document has it. */
-export interface OperationObject {
+interface OperationObject {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
