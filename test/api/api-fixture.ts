@@ -200,5 +200,5 @@ async function documentOf(app: Front): Promise<OpenApi> {
     signal: new AbortController().signal,
     readBody: () => Promise.resolve(new ArrayBuffer(0)),
   });
-  return JSON.parse(typeof body === 'string' ? body : '{}') as OpenApi;
+  return JSON.parse(typeof body === 'string' ? body : '') as OpenApi;
 }
