@@ -106,6 +106,19 @@ export type InputFault = {
   readonly suggestion?: string;
 };
 
+export type Jwk = {
+  readonly kty: 'OKP';
+  readonly crv: 'Ed25519';
+  readonly x: string;
+  readonly kid: string;
+  readonly use: 'sig';
+  readonly alg: 'EdDSA';
+};
+
+export type JwkSet = {
+  readonly keys: readonly Jwk[];
+};
+
 export type Ledger = {
   readonly balanced: boolean;
   readonly data: readonly LedgerLine[];
@@ -200,6 +213,106 @@ export type Log = {
   readonly metadata?: Readonly<Record<string, string>>;
 };
 
+export type LogFacets = {
+  readonly from: Timestamp;
+  readonly to: Timestamp;
+  /** In the order asked for */
+  readonly facets: readonly ({
+    readonly field: string;
+    /** The most frequent first */
+    readonly values: readonly ({
+      readonly value: string;
+      readonly count: number;
+    })[];
+    /** Values that there are */
+    readonly distinct: number;
+    /** Logs with a value that is not listed */
+    readonly other: number;
+    /** Logs without the field */
+    readonly missing: number;
+  })[];
+  readonly meta: QueryMeta;
+};
+
+export type LogHistogram = {
+  readonly from: Timestamp;
+  readonly to: Timestamp;
+  readonly interval_seconds: number;
+  readonly total: number;
+  /** Every interval, empty ones too; the first and the last may be cut by the range */
+  readonly series: readonly ({
+    readonly time: Timestamp;
+    readonly count: number;
+    /** `UNSET` for logs without a level, `OTHER` for levels of a name of their own */
+    readonly by_level: Readonly<Record<string, number>>;
+  })[];
+  readonly meta: QueryMeta;
+};
+
+export type LogInContext = {
+  /** Holds the time and the place of the log: the same wherever it is stored */
+  readonly id: string;
+  readonly timestamp: Timestamp;
+  readonly ingested_at: Timestamp;
+  readonly host?: string;
+  readonly service?: string;
+  readonly environment?: string;
+  readonly level?: string;
+  /** As in OpenTelemetry: 9 is INFO, 17 is ERROR */
+  readonly severity_number?: number;
+  readonly message?: string;
+  readonly source: {
+    readonly kind?: string;
+    readonly topic?: string;
+    readonly partition: number;
+    readonly offset: number;
+  };
+  readonly trace_id?: string;
+  readonly span_id?: string;
+  readonly correlation_id?: string;
+  readonly source_ip?: string;
+  readonly source_port?: number;
+  readonly destination_ip?: string;
+  readonly destination_port?: number;
+  readonly user?: string;
+  readonly process?: string;
+  readonly pid?: number;
+  readonly outcome?: string;
+  readonly http?: {
+    readonly method?: string;
+    readonly path?: string;
+    readonly status?: number;
+  };
+  readonly geo?: {
+    readonly country?: string;
+    readonly city?: string;
+  };
+  /** Percent */
+  readonly cpu_usage?: number;
+  readonly memory_usage?: {
+    readonly used?: number | string;
+    readonly total?: number | string;
+    readonly percentage?: number;
+  };
+  readonly network?: {
+    readonly rx_bytes?: number | string;
+    readonly tx_bytes?: number | string;
+  };
+  readonly threats?: readonly ({
+    readonly name: string;
+    readonly severity: string;
+    readonly tags: readonly string[];
+  })[];
+  readonly template_id?: number | string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Where `context` is given; both oldest first */
+  readonly context?: {
+    readonly before: readonly Log[];
+    readonly after: readonly Log[];
+  };
+  readonly meta?: QueryMeta;
+};
+
 export type LogPage = {
   readonly data: readonly Log[];
   readonly page: PageInfo;
@@ -282,6 +395,7 @@ export type MetricsSummary = {
       readonly max: number | null;
     };
   })[];
+  readonly meta: QueryMeta;
 };
 
 export type NotReady = {
@@ -301,7 +415,7 @@ export type NothingIngested = {
   readonly status: number;
   /** What could not be done, and why */
   readonly detail: string;
-  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
+  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
   /** As in the log of the program */
   readonly request_id?: string;
   /** The places of the request that do not fit */
@@ -326,6 +440,12 @@ export type PageInfo = {
   readonly prev: string | null;
   readonly limit: number;
   readonly total: number | null;
+};
+
+export type PasswordChange = {
+  readonly current_password: string;
+  /** 8 to 256 characters */
+  readonly new_password: string;
 };
 
 export type PipelineStatus = {
@@ -372,7 +492,7 @@ export type Problem = {
   readonly status: number;
   /** What could not be done, and why */
   readonly detail: string;
-  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
+  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
   /** As in the log of the program */
   readonly request_id?: string;
   /** The places of the request that do not fit */
@@ -402,6 +522,13 @@ export type RejectedRecord = {
   readonly reason: string;
   /** Where the record is kept */
   readonly dead_letter_id?: string;
+};
+
+export type Ticket = {
+  /** For `?ticket=` of one live tail */
+  readonly ticket: string;
+  /** Seconds until it cannot be used any more */
+  readonly expires_in: number;
 };
 
 /** RFC 3339 in UTC with six fraction digits */
@@ -438,6 +565,11 @@ export class MillraceClient {
     return (await this.#call('POST', '/api/v1/auth/refresh', request)) as TokenPair;
   }
 
+  /** Public keys that access tokens are signed with (RFC 7517). */
+  async getKeySet(): Promise<JwkSet> {
+    return (await this.#call('GET', '/.well-known/jwks.json', {})) as JwkSet;
+  }
+
   /** End the session of the token. */
   async logout(): Promise<void> {
     await this.#call('POST', '/api/v1/auth/logout', {});
@@ -446,6 +578,18 @@ export class MillraceClient {
   /** Who is asking. */
   async getMe(): Promise<Me> {
     return (await this.#call('GET', '/api/v1/auth/me', {})) as Me;
+  }
+
+  /** Another password for the user of the token. */
+  async changePassword(request: {
+    readonly body: PasswordChange;
+  }): Promise<TokenPair> {
+    return (await this.#call('POST', '/api/v1/auth/password', request)) as TokenPair;
+  }
+
+  /** A ticket that opens one live tail. */
+  async createTicket(): Promise<Ticket> {
+    return (await this.#call('POST', '/api/v1/auth/ticket', {})) as Ticket;
   }
 
   /** Store logs. */
@@ -506,6 +650,8 @@ export class MillraceClient {
       readonly cursor?: string;
       /** By time: newest or oldest first */
       readonly order?: 'desc' | 'asc';
+      /** Gives `page.total`; an estimate costs little */
+      readonly count?: 'exact' | 'estimate';
       /** `attr.<key>=value`: value of that key of the metadata */
       readonly [name: `attr.${string}`]: readonly string[];
     };
@@ -524,13 +670,123 @@ export class MillraceClient {
     return (await this.#call('POST', '/api/v1/log', request)) as Ingested;
   }
 
-  /** One log. */
+  /** How many logs there are over time, by level. */
+  async getLogHistogram(request: {
+    readonly query?: {
+      /** Start, inclusive; where counts by minute or hour can answer, it is widened to whole ones */
+      readonly from?: string;
+      /** End, exclusive; where counts by minute or hour can answer, it is widened to whole ones */
+      readonly to?: string;
+      /** Service that wrote it */
+      readonly service?: readonly string[];
+      /** Host it was written on */
+      readonly host?: readonly string[];
+      /** Such as `prod` */
+      readonly environment?: readonly string[];
+      /** By any of its names, such as `warn`; `unset` for none */
+      readonly level?: readonly string[];
+      /** This level or a more severe one, such as `warn` */
+      readonly min_level?: string;
+      /** Topic, or kind of source such as `http` */
+      readonly source?: readonly string[];
+      /** Address it came from or went to */
+      readonly ip?: readonly string[];
+      /** Address it came from */
+      readonly source_ip?: readonly string[];
+      /** Address it went to */
+      readonly destination_ip?: readonly string[];
+      /** User it is about */
+      readonly user?: readonly string[];
+      /** Name of the process */
+      readonly process?: readonly string[];
+      /** Name of a threat in it */
+      readonly threat?: readonly string[];
+      /** Severity of a threat in it, such as `high` */
+      readonly threat_severity?: readonly string[];
+      /** Trace it belongs to */
+      readonly trace_id?: readonly string[];
+      /** Correlation id */
+      readonly correlation_id?: readonly string[];
+      /** All of these words, and "phrases", stand in the message */
+      readonly q?: string;
+      /** The language of filters, such as `level >= warn and not service in ("shop", "search")` */
+      readonly filter?: string;
+      /** Such as `30s`, `5m` or `1h`; by itself such that there are at most 300 */
+      readonly interval?: string;
+      /** `attr.<key>=value`: value of that key of the metadata */
+      readonly [name: `attr.${string}`]: readonly string[];
+    };
+  } = {}): Promise<LogHistogram> {
+    return (await this.#call('GET', '/api/v1/logs/histogram', request)) as LogHistogram;
+  }
+
+  /** The most frequent values of fields. */
+  async getLogFacets(request: {
+    readonly query: {
+      /** Start, inclusive; where counts by minute or hour can answer, it is widened to whole ones */
+      readonly from?: string;
+      /** End, exclusive; where counts by minute or hour can answer, it is widened to whole ones */
+      readonly to?: string;
+      /** Service that wrote it */
+      readonly service?: readonly string[];
+      /** Host it was written on */
+      readonly host?: readonly string[];
+      /** Such as `prod` */
+      readonly environment?: readonly string[];
+      /** By any of its names, such as `warn`; `unset` for none */
+      readonly level?: readonly string[];
+      /** This level or a more severe one, such as `warn` */
+      readonly min_level?: string;
+      /** Topic, or kind of source such as `http` */
+      readonly source?: readonly string[];
+      /** Address it came from or went to */
+      readonly ip?: readonly string[];
+      /** Address it came from */
+      readonly source_ip?: readonly string[];
+      /** Address it went to */
+      readonly destination_ip?: readonly string[];
+      /** User it is about */
+      readonly user?: readonly string[];
+      /** Name of the process */
+      readonly process?: readonly string[];
+      /** Name of a threat in it */
+      readonly threat?: readonly string[];
+      /** Severity of a threat in it, such as `high` */
+      readonly threat_severity?: readonly string[];
+      /** Trace it belongs to */
+      readonly trace_id?: readonly string[];
+      /** Correlation id */
+      readonly correlation_id?: readonly string[];
+      /** All of these words, and "phrases", stand in the message */
+      readonly q?: string;
+      /** The language of filters, such as `level >= warn and not service in ("shop", "search")` */
+      readonly filter?: string;
+      /** One of at most 10: such as `service`, `level`, `http.status` or `attr.<key>` */
+      readonly field: readonly string[];
+      /** Most values of each */
+      readonly limit?: number;
+      /** `attr.<key>=value`: value of that key of the metadata */
+      readonly [name: `attr.${string}`]: readonly string[];
+    };
+  }): Promise<LogFacets> {
+    return (await this.#call('GET', '/api/v1/logs/facets', request)) as LogFacets;
+  }
+
+  /** One log, or a log among its neighbours. */
   async getLog(request: {
     readonly path: {
       readonly id: string;
     };
-  }): Promise<Log> {
-    return (await this.#call('GET', '/api/v1/logs/{id}', request)) as Log;
+    readonly query?: {
+      /** Logs to show before and after it, of the same host and service, within a day */
+      readonly context?: number;
+    };
+    readonly headers?: {
+      /** The ETag of an earlier answer */
+      readonly 'If-None-Match'?: string;
+    };
+  }): Promise<LogInContext> {
+    return (await this.#call('GET', '/api/v1/logs/{id}', request)) as LogInContext;
   }
 
   /** Dead letters, newest first. */

@@ -1,7 +1,7 @@
 /**
  * What a route says of itself: the description from which `/openapi.json`, `/docs` and the typed client are made.
- * Its schemas are the ones that validate: `query` in the front, `body` in `readJson`; every answer
- * that a test of the API receives is held against `answers`.
+ * Its schemas are the ones that validate: `query` in the front, `body` in `readJson`; every answer that a test of the
+ * API receives is held against `answers`.
  */
 import type { TObject, TSchema } from 'typebox';
 import type { ErrorCode } from '../../errors.ts';
@@ -47,8 +47,9 @@ export interface Operation {
   /** Parameters of the path by name, where there is more to say than that they are text. */
   readonly params?: Readonly<Record<string, TSchema>>;
   /**
-   * Query parameters, each with a description. The front refuses values that do not fit and names outside with 400,
-   * these unless `additionalProperties` is true; handlers read with `readQuery`. An array is a parameter that may be repeated; `patternProperties` name families such as `attr.<key>`.
+   * Query parameters, each with a description. The front refuses values that do not fit, and names outside unless
+   * `additionalProperties` is true, with 400; handlers read with `readQuery`. An array is a parameter that may be
+   * repeated; `patternProperties` name families such as `attr.<key>`.
    * Absent: the route has none.
    */
   readonly query?: TObject;
