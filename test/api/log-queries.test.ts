@@ -59,7 +59,7 @@ beforeAll(async () => {
   // All within one bucket: more than an export sorts in memory.
   await store.command(`INSERT INTO logs (timestamp, ingested_at, source, partition, offset, retention_days, service, message)
     SELECT toDateTime64('2026-03-01 00:00:00', 6, 'UTC') + toIntervalMicrosecond(number * 7919 % 299999993), now64(6), 1, 9,
-      number, 3650, 'bulk', repeat('x', 300) FROM numbers(${BULK_ROWS})`);
+      number, 3650, 'bulk', randomPrintableASCII(300) FROM numbers(${BULK_ROWS})`);
 }, 60_000);
 
 afterAll(async () => {
