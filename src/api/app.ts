@@ -6,6 +6,11 @@ import type { IngestPort } from '../pipeline/ingest-port.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
 import type { StatusPort } from '../pipeline/status-port.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { ApiKeyTable } from './api-keys/api-keys.ts';
+import { apiKeysRoutes } from './api-keys/api-keys-routes.ts';
+import { CurrentKeys } from './api-keys/current-keys.ts';
+import { AuditLog } from './audit/audit-log.ts';
+import { auditRoutes } from './audit/audit-routes.ts';
 import { type AuthPorts, authenticate, authRoutes } from './auth/auth-routes.ts';
 import { CurrentUsers } from './auth/current-users.ts';
 import type { ApiKeys } from './auth/key-files.ts';
@@ -21,6 +26,7 @@ import { ingestRoutes } from './ingest/ingest-routes.ts';
 import { lettersRoutes } from './letters/letters-routes.ts';
 import { logsRoutes } from './logs/logs-routes.ts';
 import { summaryRoutes } from './summary/summary-routes.ts';
+import { usersRoutes } from './users/users-routes.ts';
 
 export interface AppPorts {
   readonly store: QueryPort;
@@ -44,23 +50,34 @@ export interface AppOptions {
 export function createApp(ports: AppPorts, options: AppOptions): Front {
   const { store, ingest, status, telemetry, keys, letterSeal, now } = ports;
   const users = createUsers(store);
+  const apiKeys = new ApiKeyTable(store);
   const auth: AuthPorts = {
     users,
     tokens: new Tokens(keys.signing),
     limiter: new LoginLimiter(now),
     endedSessions: new EndedSessions(now),
     currentUsers: new CurrentUsers({ users, telemetry, now }),
+    currentKeys: new CurrentKeys({ keys: apiKeys, telemetry, now }),
     telemetry,
   };
+  const { cursorSecret } = keys;
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;
   const routes = [
     ...authRoutes(auth),
     ...ingestRoutes({ ingest, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
-    ...logsRoutes({ store, cursorSecret: keys.cursorSecret, now }),
-    ...lettersRoutes({ store, cursorSecret: keys.cursorSecret, letterSeal, now }),
+    ...usersRoutes({ users, currentUsers: auth.currentUsers, cursorSecret }),
+    ...apiKeysRoutes({ keys: apiKeys, currentKeys: auth.currentKeys, cursorSecret, now }),
+    ...auditRoutes({ store, cursorSecret, now }),
+    ...logsRoutes({ store, cursorSecret, now }),
+    ...lettersRoutes({ store, cursorSecret, letterSeal, now }),
     ...summaryRoutes({ store, now }),
     ...probeRoutes({ status, metricsToken }),
     ...statusRoutes(status, new Ledger(store, now)),
   ];
-  return new Front(routes, { authenticate: (request) => authenticate(request, auth), telemetry, hasTls });
+  return new Front(routes, {
+    authenticate: (request) => authenticate(request, auth),
+    telemetry,
+    audit: new AuditLog({ store, telemetry, now }),
+    hasTls,
+  });
 }

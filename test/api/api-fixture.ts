@@ -71,6 +71,8 @@ export interface ApiFixture {
   token(role: Role): Promise<string>;
   /** GET as a user of that role (default viewer); the body as JSON. */
   get(path: string, role?: Role): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any
+  /** The next token is of a new login. */
+  forgetTokens(): void;
   stop(): Promise<void>;
 }
 
@@ -148,8 +150,10 @@ export async function startApi(
       const answer = await fetch(base + path, { headers });
       return { status: answer.status, body: await answer.json() };
     },
+    forgetTokens: () => tokens.clear(),
     async stop() {
       await server.stop(1000);
+      await app.close();
       rmSync(keysDir, { recursive: true });
     },
   };

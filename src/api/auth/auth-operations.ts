@@ -4,6 +4,7 @@
 import { Type } from 'typebox';
 import { jsonAnswer, jsonContent, type Operation } from '../openapi/operation.ts';
 import { ROLES } from '../route.ts';
+import { ScopeSchema } from './grants.ts';
 
 export const LoginBody = Type.Object(
   {
@@ -31,7 +32,7 @@ const EXAMPLE_TOKENS = {
 };
 
 const Me = Type.Object(
-  { username: Type.String(), role: Type.Enum([...ROLES]) },
+  { username: Type.String(), role: Type.Enum([...ROLES]), scope: Type.Optional(ScopeSchema) },
   { $id: 'Me', additionalProperties: false },
 );
 

@@ -3,11 +3,13 @@
  */
 import { MillraceError, quoteValue } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry.ts';
+import type { CurrentKeys } from '../api-keys/current-keys.ts';
+import { keyTextOf } from '../api-keys/key-text.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { Principal, PublicContext, Route } from '../route.ts';
-import { UNSCOPED } from '../scope.ts';
+import { isScoped } from '../scope.ts';
 import { LOGIN, LOGOUT, LoginBody, ME, REFRESH, RefreshBody } from './auth-operations.ts';
 import type { CurrentUsers } from './current-users.ts';
 import type { LoginLimiter } from './login-limiter.ts';
@@ -21,19 +23,26 @@ export interface AuthPorts {
   readonly limiter: LoginLimiter;
   readonly endedSessions: EndedSessions;
   readonly currentUsers: CurrentUsers;
+  readonly currentKeys: CurrentKeys;
   readonly telemetry: Telemetry;
 }
 
 const BEARER = /^Bearer +([\w~+/.-]+=*)$/i;
 
-/** The subject of the request's token; throws `unauthorized`. */
+/** Who has the request's API key, or is the subject of its token; throws `unauthorized`. */
 export async function authenticate(request: HttpRequest, ports: AuthPorts): Promise<Principal> {
+  const key = keyTextOf(request);
+  if (key !== undefined) {
+    const principal = await ports.currentKeys.principalOf(key);
+    if (principal === undefined) throw unauthorized();
+    return principal;
+  }
   const [, token] = BEARER.exec(request.headers.get('authorization') ?? '') ?? [];
   if (token === undefined) throw unauthorized();
   const claims = ports.tokens.verifyAccess(token);
-  const isCurrent = await ports.currentUsers.accepts(claims);
-  if (!isCurrent || ports.endedSessions.has(claims.sessionId)) throw unauthorized();
-  return { ...claims, scope: UNSCOPED };
+  const scope = await ports.currentUsers.scopeOf(claims);
+  if (scope === undefined || ports.endedSessions.has(claims.sessionId)) throw unauthorized();
+  return { ...claims, scope };
 }
 
 export function authRoutes(ports: AuthPorts): Route[] {
@@ -42,6 +51,7 @@ export function authRoutes(ports: AuthPorts): Route[] {
       method: 'POST',
       path: '/auth/login',
       access: 'public',
+      audit: 'auth.login',
       operation: LOGIN,
       handle: (context) => login(context, ports),
     },
@@ -56,6 +66,7 @@ export function authRoutes(ports: AuthPorts): Route[] {
       method: 'POST',
       path: '/auth/logout',
       access: 'signed_in',
+      audit: 'auth.logout',
       operation: LOGOUT,
       handle: async ({ principal }) => {
         ports.endedSessions.end(principal.sessionId);
@@ -67,14 +78,16 @@ export function authRoutes(ports: AuthPorts): Route[] {
       path: '/auth/me',
       access: 'signed_in',
       operation: ME,
-      handle: async ({ principal: { username, role } }) => jsonResponse({ username, role }),
+      handle: async ({ principal: { username, role, scope } }) =>
+        jsonResponse({ username, role, ...(isScoped(scope) && { scope }) }),
     },
   ];
 }
 
-async function login({ request, requestId }: PublicContext, ports: AuthPorts): Promise<HttpResponse> {
+async function login({ request, requestId, audit }: PublicContext, ports: AuthPorts): Promise<HttpResponse> {
   const { users, tokens, limiter, telemetry } = ports;
   const { username, password } = await readJson(request, LoginBody);
+  audit.actor = username;
   const waitSeconds = limiter.attempt(username, request.remoteAddress);
   if (waitSeconds > 0) {
     const error = new MillraceError('too_many_requests', `Too many failed logins: wait ${waitSeconds} s.`);

@@ -38,12 +38,14 @@ export function logsRoutes(ports: LogsPorts): Route[] {
       method: 'GET',
       path: '/logs',
       access: 'read',
+      isScoped: true,
       handle: (context) => listLogs(context, ports, sources),
     },
     {
       method: 'GET',
       path: '/logs/:id',
       access: 'read',
+      isScoped: true,
       handle: (context) => getLog(context, ports, sources),
     },
   ];
