@@ -54,6 +54,11 @@ export const INTERNAL_EVENTS = {
     text: 'API keys cannot be read, or their last use written; requests are judged by what was read last',
     counter: 'millrace_keys_read_failures_total',
   },
+  records_out_of_scope: {
+    level: 'debug',
+    text: 'posted records were rejected: they are outside the scope of who posted them',
+    counter: 'millrace_records_out_of_scope_total',
+  },
   audit_unwritable: {
     level: 'warn',
     text: 'the audit cannot be written; trying again',

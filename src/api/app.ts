@@ -64,7 +64,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;
   const routes = [
     ...authRoutes(auth),
-    ...ingestRoutes({ ingest, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
+    ...ingestRoutes({ ingest, telemetry, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
     ...usersRoutes({ users, currentUsers: auth.currentUsers, cursorSecret }),
     ...apiKeysRoutes({ keys: apiKeys, currentKeys: auth.currentKeys, cursorSecret, now }),
     ...auditRoutes({ store, cursorSecret, now }),

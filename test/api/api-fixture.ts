@@ -12,7 +12,7 @@ import { createHttpServer } from '../../src/api/http/server.ts';
 import type { Role } from '../../src/api/route.ts';
 import { LetterSeal } from '../../src/encode/letter-seal.ts';
 import { type ErrorCode, MillraceError } from '../../src/errors.ts';
-import type { IngestKey, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
+import type { IngestKey, IngestOptions, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
@@ -27,9 +27,12 @@ export class RecordingIngest implements IngestPort {
   readonly bodies: { readonly text: string; readonly format: BodyFormat }[] = [];
   /** Of the bodies that had one. */
   readonly keys: IngestKey[] = [];
+  readonly scopes: IngestOptions['scope'][] = [];
   outcome: IngestOutcome = { kind: 'stored', acceptedCount: 1, rejectedCount: 0, rejected: [] };
 
-  async submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome> {
+  async submit(body: ArrayBuffer, format: BodyFormat, options: IngestOptions = {}): Promise<IngestOutcome> {
+    const { key, scope } = options;
+    this.scopes.push(scope);
     if (key !== undefined) this.keys.push(key);
     this.bodies.push({ text: new TextDecoder().decode(body), format });
     return this.outcome;
