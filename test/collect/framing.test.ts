@@ -248,6 +248,9 @@ describe('a scope', () => {
     const framed = frameScoped(body, 'ndjson');
     expect(framed).toMatchObject({ records: [], positions: [], outOfScope: { count: 3000 } });
     expect(framed.outOfScope?.positions).toHaveLength(1000);
-    expect(frameScoped('{"service":"web"}', 'ndjson')).toMatchObject({ positions: undefined, outOfScope: undefined });
+    expect(frameScoped('{"service":"web"}', 'ndjson')).toMatchObject({
+      positions: undefined,
+      outOfScope: undefined,
+    });
   });
 });
