@@ -40,6 +40,7 @@ export function logsRoutes(ports: LogsPorts): Route[] {
       path: '/logs',
       access: 'read',
       operation: LIST_LOGS,
+      isScoped: true,
       handle: (context) => listLogs(context, ports, sources),
     },
     {
@@ -47,6 +48,7 @@ export function logsRoutes(ports: LogsPorts): Route[] {
       path: '/logs/:id',
       access: 'read',
       operation: GET_LOG,
+      isScoped: true,
       handle: (context) => getLog(context, ports, sources),
     },
   ];

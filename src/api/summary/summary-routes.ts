@@ -62,24 +62,29 @@ export function summaryRoutes(ports: SummaryPorts): Route[] {
       path: '/metrics/summary',
       access: 'read',
       operation: GET_SUMMARY,
+      isScoped: true,
       handle: (context) => summary(context, ports),
     },
   ];
 }
 
-async function summary({ request, query }: RequestContext, ports: SummaryPorts): Promise<HttpResponse> {
+async function summary(
+  { request, query, principal }: RequestContext,
+  ports: SummaryPorts,
+): Promise<HttpResponse> {
   const range = readSummaryRange(query, ports.now());
+  const filter = { query, scope: principal.scope };
   const select = async <Row>(statement: Statement): Promise<Row[]> =>
     (await selectLimited<Row>(ports.store, statement, request.signal)).rows;
   const [metricRows, networkRows, eventRows] = await Promise.all([
-    select<MetricsRow>(metricsStatement(query, range)),
-    select<NetworkRow>(networkStatement(query, range)),
-    select<EventsRow>(eventsStatement(query, range)),
+    select<MetricsRow>(metricsStatement(filter, range)),
+    select<NetworkRow>(networkStatement(filter, range)),
+    select<EventsRow>(eventsStatement(filter, range)),
   ]);
   const busiest = eventRows
     .filter(({ dimension, host }) => dimension === 'host' && host !== '')
     .slice(0, TOP_HOSTS);
-  const topHosts = await describeHosts(busiest, (hosts) => select(hostsStatement(query, range, hosts)));
+  const topHosts = await describeHosts(busiest, (hosts) => select(hostsStatement(filter, range, hosts)));
   const metrics = toMetrics(metricRows, networkRows);
   return jsonResponse(toSummary(range, { metrics, events: toCounts(eventRows), topHosts }));
 }
