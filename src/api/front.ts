@@ -5,16 +5,20 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError, quoteValue, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
+import type { AuditDraft, AuditEntry, AuditLog } from './audit/audit-log.ts';
 import type { HttpRequest, HttpResponse } from './http/port.ts';
 import { badRequest, problemResponse } from './problem.ts';
 import { checkQueryNames, readQuery } from './read-query.ts';
 import { PERMISSIONS, type Principal, type Route } from './route.ts';
 import { Router } from './router.ts';
+import { isScoped } from './scope.ts';
 
 export interface FrontPorts {
   /** Who is asking; throws `unauthorized`. */
   readonly authenticate: (request: HttpRequest, how: { readonly takesTicket: boolean }) => Promise<Principal>;
   readonly telemetry: Telemetry;
+  /** Absent where nothing is audited. */
+  readonly audit?: AuditLog;
   readonly hasTls: boolean;
 }
 
@@ -29,7 +33,12 @@ const COMMON_HEADERS = {
 const TLS_HEADERS = { 'Strict-Transport-Security': 'max-age=31536000' } as const;
 
 const REQUEST_ID = /^[\w.-]{1,128}$/;
+const BAD_REQUEST = 400;
+const UNAUTHORIZED = 401;
+const FORBIDDEN = 403;
 const FAILED = 500;
+/** Not audited: whoever is held back may ask again as often as they like. */
+const TOO_MANY = 429;
 
 export class Front {
   readonly #router: Router;
@@ -44,8 +53,20 @@ export class Front {
   async handle(request: HttpRequest): Promise<HttpResponse> {
     const given = request.headers.get('x-request-id');
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
+    const audit: AuditDraft = { action: undefined, actor: '', target: '', detail: {} };
+    const response = await this.#answer(request, requestId, audit);
+    this.#audit(audit, request, { requestId, status: response.status });
+    return response;
+  }
+
+  /** Ends what goes on behind the requests; call it when there are no more of them. */
+  async close(): Promise<void> {
+    await this.#ports.audit?.close();
+  }
+
+  async #answer(request: HttpRequest, requestId: string, audit: AuditDraft): Promise<HttpResponse> {
     try {
-      return this.#finish(await this.#route(request, requestId), requestId);
+      return this.#finish(await this.#route(request, requestId, audit), requestId);
     } catch (error) {
       // When the client is gone, what was cut off with it has not failed.
       if (request.signal.aborted) return { status: 503, headers: {} };
@@ -53,12 +74,23 @@ export class Front {
     }
   }
 
+  #audit(
+    draft: AuditDraft,
+    { remoteAddress: address }: HttpRequest,
+    { requestId, status }: { readonly requestId: string; readonly status: number },
+  ): void {
+    const { action, actor } = draft;
+    if (action === undefined || actor === '' || status === TOO_MANY) return;
+    const outcome = outcomeOf(status);
+    this.#ports.audit?.add({ ...draft, action, outcome, address, requestId });
+  }
+
   /** The response to what happened outside a handler: a deadline, a doubtful frame, a body that broke off. */
   failure(error: MillraceError, requestId: string = randomUUID()): HttpResponse {
     return this.#fail(error, requestId);
   }
 
-  async #route(request: HttpRequest, requestId: string): Promise<HttpResponse> {
+  async #route(request: HttpRequest, requestId: string, audit: AuditDraft): Promise<HttpResponse> {
     const match = this.#router.match(request.method, request.path);
     switch (match.kind) {
       case 'not_found':
@@ -69,7 +101,9 @@ export class Front {
         return methodProblem(request.method, match.allow, requestId);
       case 'found': {
         const { route, params } = match;
-        const context = { request, requestId, params, query: new URLSearchParams(request.query) };
+        const context = { request, requestId, params, query: new URLSearchParams(request.query), audit };
+        audit.action = route.audit;
+        audit.target = params['name'] ?? params['id'] ?? '';
         if (route.access === 'public') {
           checkQuery(context.query, route);
           return await route.handle(context);
@@ -77,9 +111,8 @@ export class Front {
         const takesTicket = route.takesTicket === true;
         const principal = await this.#ports.authenticate(request, { takesTicket });
         if (takesTicket) context.query.delete('ticket');
-        if (route.access !== 'signed_in' && !PERMISSIONS[principal.role].has(route.access)) {
-          throw new MillraceError('forbidden', `The role ${principal.role} may not do this.`);
-        }
+        audit.actor = principal.username;
+        checkAccess(route, principal);
         checkQuery(context.query, route);
         return await route.handle({ ...context, principal });
       }
@@ -115,6 +148,25 @@ function checkQuery(query: URLSearchParams, { operation }: Route): void {
   if (operation === undefined) return;
   checkQueryNames(query, operation.query);
   if (operation.query !== undefined) readQuery(query, operation.query);
+}
+
+/** Throws `forbidden`. */
+function checkAccess({ access, isScoped: isHeldToScope }: Route, { role, scope }: Principal): void {
+  if (access === 'signed_in' || access === 'public') return;
+  if (!PERMISSIONS[role].has(access)) {
+    throw new MillraceError('forbidden', `The role ${role} may not do this.`);
+  }
+  if (isHeldToScope !== true && isScoped(scope)) {
+    throw new MillraceError(
+      'forbidden',
+      'This is not kept apart by service, host and environment: a scope has no part in it.',
+    );
+  }
+}
+
+function outcomeOf(status: number): AuditEntry['outcome'] {
+  if (status < BAD_REQUEST) return 'ok';
+  return status === UNAUTHORIZED || status === FORBIDDEN ? 'denied' : 'failed';
 }
 
 function methodProblem(method: string, allow: readonly string[], requestId: string): HttpResponse {

@@ -14,7 +14,7 @@ import type { OpenApi } from '../../src/api/openapi/reference-page.ts';
 import type { Role } from '../../src/api/route.ts';
 import { LetterSeal } from '../../src/encode/letter-seal.ts';
 import { type ErrorCode, MillraceError } from '../../src/errors.ts';
-import type { IngestKey, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
+import type { IngestKey, IngestOptions, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
@@ -31,9 +31,12 @@ export class RecordingIngest implements IngestPort {
   readonly bodies: { readonly text: string; readonly format: BodyFormat }[] = [];
   /** Of the bodies that had one. */
   readonly keys: IngestKey[] = [];
+  readonly scopes: IngestOptions['scope'][] = [];
   outcome: IngestOutcome = { kind: 'stored', acceptedCount: 1, rejectedCount: 0, rejected: [] };
 
-  async submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome> {
+  async submit(body: ArrayBuffer, format: BodyFormat, options: IngestOptions = {}): Promise<IngestOutcome> {
+    const { key, scope } = options;
+    this.scopes.push(scope);
     if (key !== undefined) this.keys.push(key);
     this.bodies.push({ text: new TextDecoder().decode(body), format });
     return this.outcome;
@@ -90,6 +93,8 @@ export interface ApiFixture {
   token(role: Role): Promise<string>;
   /** GET as a user of that role (default viewer); the body as JSON. */
   get(path: string, role?: Role): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any
+  /** The next token is of a new login. */
+  forgetTokens(): void;
   /** Throws when an answer was not as the document has it. */
   stop(): Promise<void>;
 }
@@ -179,8 +184,10 @@ export async function startApi(
       const answer = await fetch(base + path, { headers });
       return { status: answer.status, body: await answer.json() };
     },
+    forgetTokens: () => tokens.clear(),
     async stop() {
       await server.stop(1000);
+      await app.close();
       rmSync(keysDir, { recursive: true });
       if (contract.violations.length > 0) {
         throw new Error(`answers that break the document:\n${contract.violations.join('\n')}`);

@@ -5,6 +5,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ApiKeyTable } from '../../src/api/api-keys/api-keys.ts';
+import { CurrentKeys } from '../../src/api/api-keys/current-keys.ts';
 import { authenticate, authRoutes } from '../../src/api/auth/auth-routes.ts';
 import { createAuth } from '../../src/api/auth/create-auth.ts';
 import { readSigningKey, replaceSigningKey } from '../../src/api/auth/key-files.ts';
@@ -364,7 +366,10 @@ describe('tickets', () => {
 
   /** The program's own authentication before a route as a live tail has it. */
   function tailServer({ keys, users, telemetry, clock }: ApiFixture, kind: 'uws' | 'node'): HttpServer {
-    const ports = { store: clickhouse.store, users, keys, telemetry, now: () => clock.nowMs };
+    const { store } = clickhouse;
+    const now = () => clock.nowMs;
+    const currentKeys = new CurrentKeys({ keys: new ApiKeyTable(store), telemetry, now });
+    const ports = { store, users, keys, currentKeys, telemetry, now };
     const auth = createAuth(ports, { keyRotationMs: DAY_MS * 30 });
     const tail = { method: 'GET', path: '/tail', access: 'read' } as const;
     const front = new Front(

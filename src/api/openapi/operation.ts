@@ -12,7 +12,7 @@ export const TAGS = {
   ingest: 'Bringing logs in',
   logs: 'Finding, exporting and counting logs',
   metrics: 'Host metrics and counts, summed up',
-  users: 'Users, their roles and scopes; API keys',
+  users: 'Users, their roles and scopes; API keys; the audit',
   pipeline: 'What the program did with what it received',
   probes: 'What the program says of itself; not under /api/v1',
 } as const;
