@@ -138,7 +138,7 @@ describe('users', () => {
         .slice(1, -1)
         .map(({ role }) => role)
         .toSorted(),
-    ).toEqual(roles.toSorted());
+    ).toEqual(roles.map(String).toSorted());
   });
 
   it('lose their tokens everywhere when they are disabled, changed or removed', async () => {
