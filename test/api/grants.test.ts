@@ -138,7 +138,7 @@ describe('users', () => {
         .slice(1, -1)
         .map(({ role }) => role)
         .toSorted(),
-    ).toEqual(roles.toSorted());
+    ).toEqual(roles.map(String).toSorted());
   });
 
   it('lose their tokens everywhere when they are disabled, changed or removed', async () => {
@@ -333,7 +333,7 @@ describe('the audit', () => {
     await until(
       async () =>
         (await send(second, 'GET /audit?actor=evil%0D%0Aname')).body.data.length === 1 &&
-        (await send(second, 'GET /audit?action=user.remove&actor=the-viewer')).body.data.length === 1,
+        (await send(second, 'GET /audit?action=user.remove&limit=1')).body.data[0]?.target === 'audited',
     );
     const { body } = await send(second, 'GET /audit?limit=1000');
     const mine = body.data.filter((row: { target: string }) => row.target === 'audited');

@@ -72,6 +72,8 @@ const MAX_DETAIL = 1000;
 const FIRST_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
 const WRITE_TIMEOUT_MS = 10_000;
+/** How long the program's end waits for what is not written. */
+const CLOSE_MS = 3000;
 
 /**
  * Modes: `idle`, `writing` (one insert under way, or a wait before its next attempt) and `closed`. What waits is bounded;
@@ -108,7 +110,7 @@ export class AuditLog {
   /** Tries once more to write what waits. What cannot be written is counted as lost. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#writing;
+    await Promise.race([this.#writing, delay(CLOSE_MS, undefined, { ref: false })]);
     const left = this.#waiting.splice(0);
     if (left.length > 0) this.#ports.telemetry.emit('audit_lost', { action: 'any' }, left.length);
   }
