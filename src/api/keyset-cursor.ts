@@ -1,5 +1,6 @@
 /**
- * Cursors of lists that are no logs: the key of the last row, signed together with what the list was asked for.
+ * Cursors: the place of a row in the order of a list, signed together with what the list was asked for. Opaque to
+ * clients, useless with another query.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { badRequest } from './problem.ts';

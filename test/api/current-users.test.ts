@@ -52,7 +52,7 @@ it('reads ahead while requests go on, and waits for the read when the last one i
   table.users = [user(6)];
   clock.nowMs += 5000;
   expect(await current.scopeOf(claims)).toBe(SCOPE);
-  expect(await current.scopeOf(claims)).toBeUndefined();
+  await expect.poll(() => current.scopeOf(claims), { interval: 1 }).toBeUndefined();
   expect(table.readCount).toBe(2);
   table.users = [user(7)];
   clock.nowMs += 10_000;

@@ -264,6 +264,11 @@ describe('API keys', () => {
     expect(await statusOf(reader, 'GET /logs')).toBe(200);
     expect(await statusOf(reader, 'POST /logs', { message: 'x' })).toBe(403);
     expect(await statusOf(reader, 'GET /users')).toBe(403);
+    // What belongs to sessions is for users.
+    expect(await statusOf(reader, 'POST /auth/logout')).toBe(403);
+    expect(await statusOf(reader, 'POST /auth/ticket')).toBe(403);
+    const passwords = { current_password: PASSWORD, new_password: 'staple for a donkey' };
+    expect(await statusOf(reader, 'POST /auth/password', passwords)).toBe(403);
     expect((await addKey({ role: 'admin' })).status).toBe(422);
   });
 
@@ -330,9 +335,14 @@ describe('the audit', () => {
       headers: { Authorization: `Bearer ${await first.token('viewer')}` },
     });
     await first.post('/auth/login', { username: 'evil\r\nname', password: 'wrong password' });
+    const exported = await fetch(`${first.base}/logs?service=audited`, {
+      headers: { Authorization: `Bearer ${await first.token('viewer')}`, Accept: 'text/csv' },
+    });
+    expect(await exported.text()).toContain('#end');
     await until(
       async () =>
         (await send(second, 'GET /audit?actor=evil%0D%0Aname')).body.data.length === 1 &&
+        (await send(second, 'GET /audit?action=logs.export')).body.data.length === 1 &&
         (await send(second, 'GET /audit?action=user.remove&limit=1')).body.data[0]?.target === 'audited',
     );
     const { body } = await send(second, 'GET /audit?limit=1000');
@@ -354,6 +364,12 @@ describe('the audit', () => {
         detail: { role: 'viewer' },
       },
     ]);
+    const [row] = body.data.filter(({ action }: { action: string }) => action === 'logs.export');
+    expect(row).toMatchObject({
+      actor: 'the-viewer',
+      outcome: 'ok',
+      detail: { type: 'text/csv', query: 'service=audited' },
+    });
     const evil = body.data.find((row: { actor: string }) => row.actor.startsWith('evil'));
     expect(evil).toMatchObject({ actor: 'evil\r\nname', action: 'auth.login', outcome: 'denied' });
     const text = JSON.stringify(body);

@@ -98,6 +98,30 @@ describe.each(SERVERS)('scopes on %s', (kind) => {
     expect(hosts).toEqual([...new Set(inside.map(({ host }) => host))].toSorted());
   });
 
+  it('hold counts, histograms, facets, neighbours and exports', async () => {
+    const web = await authorize({ services: ['web'], environments: ['prod'] });
+    // Level by level the rollups answer, with a word the logs themselves.
+    for (const filter of ['', '&q=m']) {
+      const { body } = await get(`/logs/histogram?${RANGE}${filter}`, web);
+      expect([filter, body.total]).toEqual([filter, 2]);
+      const facets = (await get(`/logs/facets?${RANGE}&field=service&field=host${filter}`, web)).body.facets;
+      const values = (index: number) => facets[index].values.toSorted();
+      expect(values(0)).toEqual([{ value: 'web', count: 2 }]);
+      expect(facets[1]).toMatchObject({ distinct: 2, other: 0, missing: 0 });
+      for (const count of ['exact', 'estimate']) {
+        const page = (await get(`/logs?${RANGE}${filter}&count=${count}`, web)).body.page;
+        expect([filter, count, page.total]).toEqual([filter, count, 2]);
+      }
+    }
+    const shown = (await get(`/logs?${RANGE}&host=a`, web)).body.data as Shown[];
+    const around = (await get(`/logs/${shown[0]?.id}?context=10`, web)).body.context;
+    expect(around).toEqual({ before: [], after: [] });
+    const headers = { Authorization: web, Accept: 'application/x-ndjson' };
+    const lines = (await (await fetch(`${api.base}/logs?${RANGE}`, { headers })).text()).trim().split('\n');
+    expect(lines.slice(0, -1).map((line) => JSON.parse(line).service)).toEqual(['web', 'web']);
+    expect(JSON.parse(lines.at(-1) ?? '')).toEqual({ end: true, rows: 2 });
+  });
+
   it('cannot be widened by filters, nor left with the cursor of somebody else', async () => {
     const web = await authorize({ services: ['web'] });
     expect((await get(`/logs?${RANGE}&service=db`, web)).body.data).toEqual([]);

@@ -25,6 +25,11 @@ const USE_DELAY_MS = 2000;
 /** Actors of the audit: no user can have such a name. */
 const PREFIX = 'key:';
 
+/** Whether it is a key that asks, and no user. */
+export function isKey({ username }: Principal): boolean {
+  return username.startsWith(PREFIX);
+}
+
 /** `#uses` holds one entry for each key that may be used. */
 export class CurrentKeys {
   readonly #ports: CurrentKeysPorts;

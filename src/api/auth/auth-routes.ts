@@ -2,7 +2,7 @@
  * `/auth/…`: login, refresh, logout, me, password and tickets; and who is asking on every other route.
  */
 import { MillraceError } from '../../errors.ts';
-import type { CurrentKeys } from '../api-keys/current-keys.ts';
+import { type CurrentKeys, isKey } from '../api-keys/current-keys.ts';
 import { keyTextOf } from '../api-keys/key-text.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
@@ -129,6 +129,8 @@ function sessionRoutes(ports: AuthPorts): Route[] {
       audit: 'auth.logout',
       operation: LOGOUT,
       handle: async ({ principal }) => {
+        // Each logout is a row that all programs read; a user cannot send a second one, a key could send any number.
+        if (isKey(principal)) throw new MillraceError('forbidden', 'A key has no session: it is revoked.');
         await ports.sessions.end(principal, 'logout');
         return { status: 204, headers: {} };
       },

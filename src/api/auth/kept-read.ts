@@ -48,6 +48,13 @@ export class KeptRead<T> {
     return this.#value;
   }
 
+  /** The same from a read that begins now, unless the last one began less than `gapMs` ago. Never rejects. */
+  async getAnew(gapMs: number): Promise<T | undefined> {
+    await this.#reading;
+    if (distance(this.#options.now(), this.#triedMs) >= gapMs) await this.#start();
+    return this.#value;
+  }
+
   /** Resolves after a read that began after the call, half a second later at most; rejects when that read failed. */
   async renew(): Promise<void> {
     this.#next ??= this.#readNext();

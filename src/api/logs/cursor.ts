@@ -2,8 +2,7 @@
  * Cursors: a position in the order (timestamp, source, partition, offset) and the time range of the first page,
  * signed together with the filter they belong to. Opaque to clients, useless with another filter.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { badRequest } from '../problem.ts';
+import { decodeKeyset, encodeKeyset } from '../keyset-cursor.ts';
 
 export interface LogPosition {
   readonly timestampUs: number;
@@ -21,11 +20,7 @@ export interface LogCursor {
   readonly toUs: number | undefined;
 }
 
-const VERSION = 1;
-const MAC_BYTES = 16;
-
 type Fields = readonly [
-  version: number,
   direction: 'next' | 'prev',
   timestampUs: number,
   source: number,
@@ -39,32 +34,19 @@ type Fields = readonly [
 export function encodeCursor(cursor: LogCursor, binding: string, secret: Buffer): string {
   const { direction, position, fromUs = null, toUs = null } = cursor;
   const { timestampUs, source, partition, offset } = position;
-  const fields: Fields = [VERSION, direction, timestampUs, source, partition, offset, fromUs, toUs];
-  const payload = Buffer.from(JSON.stringify(fields));
-  return Buffer.concat([sign(payload, binding, secret), payload]).toString('base64url');
+  const fields: Fields = [direction, timestampUs, source, partition, offset, fromUs, toUs];
+  return encodeKeyset(fields, { binding, secret });
 }
 
 /** Throws `bad_request` for a cursor that was not made here for this very binding. */
 export function decodeCursor(text: string, binding: string, secret: Buffer): LogCursor {
-  const bytes = Buffer.from(text, 'base64url');
-  const payload = bytes.subarray(MAC_BYTES);
-  // The text must be the canonical one too: decoding passes over characters that are not base64.
-  const isGenuine =
-    payload.byteLength > 0 &&
-    bytes.toString('base64url') === text &&
-    timingSafeEqual(bytes.subarray(0, MAC_BYTES), sign(payload, binding, secret));
-  if (!isGenuine) throw badRequest('The cursor does not belong to this query: start again without it.');
-  const fields = JSON.parse(payload.toString()) as Fields;
-  const [, direction, timestampUs, source, partition, offset, fromUs, toUs] = fields;
+  // It is genuine, so it has the fields that were put in.
+  const fields = decodeKeyset(text, { binding, secret }) as Fields;
+  const [direction, timestampUs, source, partition, offset, fromUs, toUs] = fields;
   return {
     direction,
     position: { timestampUs, source, partition, offset },
     fromUs: fromUs ?? undefined,
     toUs: toUs ?? undefined,
   };
-}
-
-function sign(payload: Buffer, binding: string, secret: Buffer): Buffer {
-  const mac = createHmac('sha256', secret).update(payload).update('\0').update(binding).digest();
-  return mac.subarray(0, MAC_BYTES);
 }

@@ -1,9 +1,9 @@
 /**
  * `GET /logs/:id`: a log, which never changes, or with `context=n` the log among its neighbours.
  */
-import { createHash } from 'node:crypto';
 import { MillraceError } from '../../errors.ts';
 import { decodeEventId } from '../../event/event-id.ts';
+import { etagOf, isKnown } from '../etag.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { jsonResponse } from '../problem.ts';
 import { selectLimited } from '../query-limits.ts';
@@ -16,7 +16,6 @@ import { contextStatement, logStatement } from './logs-sql.ts';
 
 /** A stored log never changes; it may only go. Who signs in as somebody else must not see it out of a cache. */
 const IMMUTABLE = { 'Cache-Control': 'private, max-age=3600, immutable', Vary: 'Authorization' };
-const ETAG_BYTES = 16;
 
 export async function oneLog(context: RequestContext, ports: LogsPorts): Promise<HttpResponse> {
   const { context: limit } = readQuery(context.query, LogQuery);
@@ -24,9 +23,9 @@ export async function oneLog(context: RequestContext, ports: LogsPorts): Promise
   if (limit > 0) return await logInContext(row, { context, ports, limit, cost });
   const names = await ports.sources.resolve([row.source]);
   const response = jsonResponse(toLog(row, names.get(row.source)));
-  const etag = etagOf(response);
+  const etag = etagOf(typeof response.body === 'string' ? response.body : '');
   const headers = { ...IMMUTABLE, ETag: etag };
-  if (isKnown(context, etag)) return { status: 304, headers };
+  if (isKnown(context.request, etag)) return { status: 304, headers };
   return { ...response, headers: { ...response.headers, ...headers } };
 }
 
@@ -79,19 +78,5 @@ async function logInContext(
       rows_read: cost.rowsRead + (before?.rowsRead ?? 0) + (after?.rowsRead ?? 0),
       elapsed_ms: cost.elapsedMs + Math.max(before?.elapsedMs ?? 0, after?.elapsedMs ?? 0),
     },
-  });
-}
-
-function etagOf({ body }: HttpResponse): string {
-  const hash = createHash('sha256').update(typeof body === 'string' ? body : '');
-  return `"${hash.digest().subarray(0, ETAG_BYTES).toString('base64url')}"`;
-}
-
-/** Whether the client has this very form: If-None-Match, compared weakly (RFC 9110, 13.1.2). */
-function isKnown({ request }: RequestContext, etag: string): boolean {
-  const given = request.headers.get('if-none-match') ?? '';
-  return given.split(',').some((entry) => {
-    const tag = entry.trim();
-    return tag === '*' || tag === etag || tag === `W/${etag}`;
   });
 }

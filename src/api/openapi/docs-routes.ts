@@ -1,9 +1,9 @@
 /**
  * `/openapi.json`, `/docs` and `/problems/:code`: what the API says of itself. For everybody, without a login.
  */
-import { createHash } from 'node:crypto';
 import { Type } from 'typebox';
 import { ERROR_KINDS, type ErrorCode, MillraceError, quoteValue } from '../../errors.ts';
+import { etagOf, isKnown } from '../etag.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import type { PublicContext, Route } from '../route.ts';
 import { openApiDocument } from './document.ts';
@@ -88,10 +88,10 @@ function toMade(page: Page): Made {
 }
 
 /** Cached by clients, who ask each time whether it is still the same. */
-function answer({ headers: asked }: HttpRequest, { type, text, policy }: Made): HttpResponse {
-  const etag = `"${createHash('sha256').update(text).digest('base64url')}"`;
+function answer(request: HttpRequest, { type, text, policy }: Made): HttpResponse {
+  const etag = etagOf(text);
   const headers = { ETag: etag, 'Cache-Control': 'no-cache' };
-  if (isListed(etag, asked.get('if-none-match'))) return { status: 304, headers };
+  if (isKnown(request, etag)) return { status: 304, headers };
   return {
     status: 200,
     headers: {
@@ -101,9 +101,4 @@ function answer({ headers: asked }: HttpRequest, { type, text, policy }: Made): 
     },
     body: text,
   };
-}
-
-/** A proxy that compresses marks the tag as weak: it still names the same text. */
-function isListed(etag: string, list = ''): boolean {
-  return list.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
 }
