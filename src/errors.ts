@@ -49,14 +49,35 @@ export const ERROR_KINDS = {
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
 
+/** One place of a request that does not fit. */
+export interface InputFault {
+  readonly detail: string;
+  /** Into the body: a JSON pointer as a fragment, such as `#/username`. */
+  readonly pointer?: string;
+  /** Name of the query parameter. */
+  readonly parameter?: string;
+  /** Character of the parameter's value at which it went wrong, from 0. */
+  readonly position?: number;
+  /** What was probably meant. */
+  readonly suggestion?: string;
+}
+
+interface ErrorOptions {
+  readonly cause?: unknown;
+  /** What the client can mend, where there are places to name. */
+  readonly faults?: readonly InputFault[];
+}
+
 /** The only error class of the program; `code` decides status and retry. */
 export class MillraceError extends Error {
   readonly code: ErrorCode;
+  readonly faults: readonly InputFault[];
 
-  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options);
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = 'MillraceError';
     this.code = code;
+    this.faults = options.faults ?? [];
   }
 
   get isRetryable(): boolean {

@@ -20,6 +20,7 @@ import { ByteBudget } from './ingest/byte-budget.ts';
 import { ingestRoutes } from './ingest/ingest-routes.ts';
 import { lettersRoutes } from './letters/letters-routes.ts';
 import { logsRoutes } from './logs/logs-routes.ts';
+import { docsRoutes } from './openapi/docs-routes.ts';
 import { summaryRoutes } from './summary/summary-routes.ts';
 
 export interface AppPorts {
@@ -62,5 +63,9 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
     ...probeRoutes({ status, metricsToken }),
     ...statusRoutes(status, new Ledger(store, now)),
   ];
-  return new Front(routes, { authenticate: (request) => authenticate(request, auth), telemetry, hasTls });
+  return new Front([...routes, ...docsRoutes(routes)], {
+    authenticate: (request) => authenticate(request, auth),
+    telemetry,
+    hasTls,
+  });
 }

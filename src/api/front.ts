@@ -7,6 +7,7 @@ import { MillraceError, quoteValue, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { HttpRequest, HttpResponse } from './http/port.ts';
 import { badRequest, problemResponse } from './problem.ts';
+import { checkQueryNames } from './read-query.ts';
 import { PERMISSIONS, type Principal, type Route } from './route.ts';
 import { Router } from './router.ts';
 
@@ -69,11 +70,15 @@ export class Front {
       case 'found': {
         const { route, params } = match;
         const context = { request, requestId, params, query: new URLSearchParams(request.query) };
-        if (route.access === 'public') return await route.handle(context);
+        if (route.access === 'public') {
+          checkNames(context.query, route);
+          return await route.handle(context);
+        }
         const principal = await this.#ports.authenticate(request);
         if (route.access !== 'signed_in' && !PERMISSIONS[principal.role].has(route.access)) {
           throw new MillraceError('forbidden', `The role ${principal.role} may not do this.`);
         }
+        checkNames(context.query, route);
         return await route.handle({ ...context, principal });
       }
       default:
@@ -101,6 +106,11 @@ export class Front {
     };
     return { ...response, headers };
   }
+}
+
+/** Parameters that the route does not describe are refused; one that describes nothing looks after them itself. */
+function checkNames(query: URLSearchParams, { operation }: Route): void {
+  if (operation !== undefined) checkQueryNames(query, operation.query);
 }
 
 function methodProblem(method: string, allow: readonly string[], requestId: string): HttpResponse {

@@ -2,14 +2,15 @@
  * Reads a small JSON body and checks it against its schema.
  */
 import type { Static, TSchema } from 'typebox';
-import { Check, Errors } from 'typebox/value';
+import { Check } from 'typebox/value';
 import { MillraceError } from '../errors.ts';
+import { bodyFaults } from './body-faults.ts';
 import type { HttpRequest } from './http/port.ts';
 import { badRequest } from './problem.ts';
 
 const MAX_BYTES = 65_536;
 
-/** Throws 415, 413, 400 (no JSON) or 422 (JSON that does not fit, naming the field). */
+/** Throws 415, 413, 400 (no JSON) or 422 (JSON that does not fit, naming the fields). */
 export async function readJson<S extends TSchema>(request: HttpRequest, schema: S): Promise<Static<S>> {
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase();
   if (type !== undefined && type !== 'application/json') {
@@ -23,7 +24,6 @@ export async function readJson<S extends TSchema>(request: HttpRequest, schema: 
     throw badRequest('The body is not valid JSON.');
   }
   if (Check(schema, value)) return value;
-  const [first] = Errors(schema, value);
-  const place = first === undefined || first.instancePath === '' ? 'The body' : first.instancePath;
-  throw new MillraceError('unprocessable', `${place} ${first?.message ?? 'does not fit'}.`);
+  const faults = bodyFaults(schema, value);
+  throw new MillraceError('unprocessable', faults[0]?.detail ?? 'The body does not fit.', { faults });
 }

@@ -37,15 +37,21 @@ export function problemResponse(error: MillraceError, extras: ProblemExtras = {}
       ...extras.headers,
     },
     body: JSON.stringify({
-      type: `urn:millrace:problem:${error.code}`,
+      type: problemType(error.code),
       title,
       status,
       detail: publicDetail(error),
       code: error.code,
       request_id: extras.requestId,
+      ...(error.faults.length > 0 ? { errors: error.faults } : {}),
       ...extras.members,
     }),
   };
+}
+
+/** Relative to the server: the page there explains the code. */
+export function problemType(code: ErrorCode): string {
+  return `/problems/${code}`;
 }
 
 function publicDetail(error: MillraceError): string {
@@ -55,6 +61,12 @@ function publicDetail(error: MillraceError): string {
 
 export function badRequest(message: string): MillraceError {
   return new MillraceError('bad_request', message);
+}
+
+/** A query parameter that cannot be meant so. */
+export function badParameter(parameter: string, detail: string, suggestion?: string): MillraceError {
+  const fault = { detail, parameter, ...(suggestion === undefined ? {} : { suggestion }) };
+  return new MillraceError('bad_request', detail, { faults: [fault] });
 }
 
 export function jsonResponse(body: unknown, status = 200): HttpResponse {

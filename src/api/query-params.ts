@@ -3,16 +3,18 @@
  * would otherwise answer with everything.
  */
 import { quoteValue } from '../errors.ts';
-import { badRequest } from './problem.ts';
+import { badParameter, badRequest } from './problem.ts';
 
 const MAX_VALUES = 100;
 const MAX_VALUE_CHARACTERS = 1000;
+/** A filter has a bound of its own, which is told with its place. */
+const UNBOUND = 'filter';
 
 /** Throws 400 for a name that `isKnown` does not know, and for too many or too long values. */
 export function checkParams(query: URLSearchParams, isKnown: (name: string) => boolean): void {
   for (const [name, value] of query) {
     if (!isKnown(name)) throw badRequest(`There is no parameter ${quoteValue(name)}.`);
-    if (value.length > MAX_VALUE_CHARACTERS) {
+    if (value.length > MAX_VALUE_CHARACTERS && name !== UNBOUND) {
       throw badRequest(`The value of ${quoteValue(name)} is longer than ${MAX_VALUE_CHARACTERS} characters.`);
     }
   }
@@ -22,7 +24,7 @@ export function checkParams(query: URLSearchParams, isKnown: (name: string) => b
 /** The one value of a parameter; 400 when it is given twice. */
 export function single(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name);
-  if (values.length > 1) throw badRequest(`${name} can be given only once.`);
+  if (values.length > 1) throw badParameter(name, `${name} can be given only once.`);
   return values[0];
 }
 
@@ -37,7 +39,8 @@ export function integer(query: URLSearchParams, name: string, range: IntegerRang
   if (text === undefined) return range.fallback;
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= range.min && value <= range.max) return value;
-  throw badRequest(
+  throw badParameter(
+    name,
     `${name} must be a whole number from ${range.min} to ${range.max}; got ${quoteValue(text)}.`,
   );
 }
@@ -50,5 +53,5 @@ export function choice<const T extends string>(
   const text = single(query, name) ?? values[0];
   const value = values.find((candidate) => candidate === text);
   if (value !== undefined) return value;
-  throw badRequest(`${name} must be one of ${values.join(', ')}; got ${quoteValue(text)}.`);
+  throw badParameter(name, `${name} must be one of ${values.join(', ')}; got ${quoteValue(text)}.`);
 }

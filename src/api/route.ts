@@ -2,6 +2,8 @@
  * What a route is, and who is asking.
  */
 import type { HttpRequest, HttpResponse } from './http/port.ts';
+import type { Operation } from './openapi/operation.ts';
+import type { Scope } from './scope.ts';
 
 export const ROLES = ['admin', 'analyst', 'viewer', 'writer'] as const;
 export type Role = (typeof ROLES)[number];
@@ -20,6 +22,8 @@ export const PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> = {
 export interface Principal {
   readonly username: string;
   readonly role: Role;
+  /** What of the logs they may see or post. */
+  readonly scope: Scope;
   /** Session of the token: logout ends it. */
   readonly sessionId: string;
 }
@@ -44,6 +48,8 @@ interface RouteAddress {
   readonly path: string;
   /** True: only unversioned; else also under `/api/v1`. */
   readonly isBare?: boolean;
+  /** What is documented and validated. */
+  readonly operation?: Operation;
 }
 
 export type Route = RouteAddress &

@@ -3,7 +3,8 @@
  */
 import type { Method, Route } from './route.ts';
 
-const BASE = '/api/v1';
+/** Where the API of this version is. */
+export const BASE = '/api/v1';
 
 interface Node {
   readonly children: Map<string, Node>;

@@ -16,14 +16,19 @@ export class SqlConditions {
     this.#prefix = prefix;
   }
 
-  /** `sql`, a constant of the program too, has `?1`, `?2`, … where the values belong. */
+  /** `sql`, made of constants of the program too, has `?1`, `?2`, … where the values belong. */
   add(sql: string, ...values: readonly SqlValue[]): void {
+    this.#conditions.push(this.expression(sql, ...values));
+  }
+
+  /** Like `add`, for a part of a condition: with its parameters, it is a constant of the program again. */
+  expression(sql: string, ...values: readonly SqlValue[]): string {
     const places = values.map(([type, value]) => {
       const name = `${this.#prefix}${this.#count++}`;
       this.#params[name] = value;
       return `{${name}:${type}}`;
     });
-    this.#conditions.push(sql.replaceAll(/\?(\d)/g, (_, digit: string) => places[Number(digit) - 1] ?? ''));
+    return sql.replaceAll(/\?(\d)/g, (_, digit: string) => places[Number(digit) - 1] ?? '');
   }
 
   get sql(): string {

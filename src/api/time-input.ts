@@ -2,7 +2,7 @@
  * Times as clients write them: RFC 3339, or `now` and `now-15m`. In microseconds since the epoch (exact in a double).
  */
 import { quoteValue } from '../errors.ts';
-import { badRequest } from './problem.ts';
+import { badParameter } from './problem.ts';
 
 const RFC_3339 =
   /^(\d{4}-\d{2}-\d{2})[Tt ]((?:[01]\d|2[0-3]):\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/;
@@ -16,12 +16,24 @@ const MAX_US = Date.parse('2262-01-01T00:00:00Z') * 1000;
 /** Throws `bad_request` that names the parameter. */
 export function parseTime(name: string, text: string, nowMs: number): number {
   const us = parseRelative(text, nowMs) ?? parseAbsolute(text);
-  if (us === undefined || Number.isNaN(us) || us < MIN_US || us > MAX_US) {
-    throw badRequest(
+  if (us === undefined || !isStorable(us)) {
+    throw badParameter(
+      name,
       `${name} must be a time like 2026-01-31T12:00:00Z or now-15m (s, m, h, d, w); got ${quoteValue(text)}.`,
     );
   }
   return us;
+}
+
+/** A time that does not depend on the clock; undefined when `text` is none. */
+export function parseRfc3339(text: string): number | undefined {
+  const us = parseAbsolute(text);
+  return us !== undefined && isStorable(us) ? us : undefined;
+}
+
+/** False for NaN too. */
+function isStorable(us: number): boolean {
+  return us >= MIN_US && us <= MAX_US;
 }
 
 function parseRelative(text: string, nowMs: number): number | undefined {

@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { createApp } from '../../src/api/app.ts';
 import { type ApiKeys, loadApiKeys } from '../../src/api/auth/key-files.ts';
 import { createUsers, type Users } from '../../src/api/auth/users.ts';
+import type { Front } from '../../src/api/front.ts';
 import type { HttpServer } from '../../src/api/http/port.ts';
 import { createHttpServer } from '../../src/api/http/server.ts';
+import type { OpenApi } from '../../src/api/openapi/reference-page.ts';
 import type { Role } from '../../src/api/route.ts';
 import { LetterSeal } from '../../src/encode/letter-seal.ts';
 import { type ErrorCode, MillraceError } from '../../src/errors.ts';
@@ -16,6 +18,7 @@ import type { IngestKey, IngestOutcome, IngestPort } from '../../src/pipeline/in
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
+import { ApiContract } from '../support/api-contract.ts';
 import { RecordingTelemetry } from '../support/clickhouse.ts';
 import { TEST_LETTER_KEY } from '../support/letters.ts';
 
@@ -40,12 +43,27 @@ export class RecordingIngest implements IngestPort {
   }
 }
 
+const STATUS = {
+  version: '1.2.3',
+  uptime_seconds: 1,
+  ready: true,
+  problems: [],
+  stored_per_second: 0,
+  received: 0,
+  stored: 0,
+  dead_lettered: 0,
+  slow_path: 0,
+  buffers: { records_bytes: 0, blocks_bytes: 0 },
+  memory: { resident_bytes: 1, heap_bytes: 1 },
+  lanes: [],
+};
+
 export class SettableStatus implements StatusPort {
   isSilent = false;
   readonly snapshots: { -readonly [K in SnapshotKind]: StatusSnapshots[K] } = {
     readiness: { problems: [] },
     lanes: [],
-    status: {},
+    status: STATUS,
     metrics: { contentType: 'text/plain; version=0.0.4', text: 'millrace_up 1\n' },
   };
 
@@ -71,6 +89,7 @@ export interface ApiFixture {
   token(role: Role): Promise<string>;
   /** GET as a user of that role (default viewer); the body as JSON. */
   get(path: string, role?: Role): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any
+  /** Throws when an answer was not as the document has it. */
   stop(): Promise<void>;
 }
 
@@ -98,13 +117,18 @@ export async function startApi(
     { store, ingest, status, telemetry, keys, letterSeal, now: () => clock.nowMs },
     { maxBodyBytes: MAX_BODY_BYTES, bodyBudgetBytes: 10 * MAX_BODY_BYTES, hasTls: false, ...options },
   );
+  const contract = new ApiContract(await documentOf(app));
   const server = createHttpServer(
     kind,
     {
       host: '127.0.0.1',
       port: 0,
       requestDeadlineMs: 10_000,
-      handler: (request) => app.handle(request),
+      handler: async (request) => {
+        const response = await app.handle(request);
+        contract.check(request, response);
+        return response;
+      },
       failure: (error) => app.failure(error),
     },
     telemetry,
@@ -151,6 +175,23 @@ export async function startApi(
     async stop() {
       await server.stop(1000);
       rmSync(keysDir, { recursive: true });
+      if (contract.violations.length > 0) {
+        throw new Error(`answers that break the document:\n${contract.violations.join('\n')}`);
+      }
     },
   };
+}
+
+/** `/openapi.json` as the app has it. */
+async function documentOf(app: Front): Promise<OpenApi> {
+  const { body } = await app.handle({
+    method: 'GET',
+    path: '/openapi.json',
+    query: '',
+    headers: new Map(),
+    remoteAddress: '127.0.0.1',
+    signal: new AbortController().signal,
+    readBody: () => Promise.resolve(new ArrayBuffer(0)),
+  });
+  return JSON.parse(String(body)) as OpenApi;
 }

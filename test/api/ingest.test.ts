@@ -212,12 +212,12 @@ describe.each(SERVERS)('ingest on %s', (kind) => {
     api.ingest.fail('idempotency_key_reused');
     const reused = await keyed('k', 'body');
     expect(reused.status).toBe(422);
-    expect(await reused.json()).toMatchObject({ type: 'urn:millrace:problem:idempotency_key_reused' });
+    expect(await reused.json()).toMatchObject({ type: '/problems/idempotency_key_reused' });
     api.ingest.fail('request_in_progress');
     const early = await keyed('k', 'body');
     expect(early.status).toBe(409);
     expect(Number(early.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect(await early.json()).toMatchObject({ type: 'urn:millrace:problem:request_in_progress' });
+    expect(await early.json()).toMatchObject({ type: '/problems/request_in_progress' });
   });
 
   it('holds no more bytes of bodies than its budget, and gets them back', async () => {

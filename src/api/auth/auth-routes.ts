@@ -1,13 +1,14 @@
 /**
  * `/auth/…`: login, refresh, logout, me; and who is asking on every other route.
  */
-import { Type } from 'typebox';
 import { MillraceError, quoteValue } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { Principal, PublicContext, Route } from '../route.ts';
+import { UNSCOPED } from '../scope.ts';
+import { LOGIN, LOGOUT, LoginBody, ME, REFRESH, RefreshBody } from './auth-operations.ts';
 import type { CurrentUsers } from './current-users.ts';
 import type { LoginLimiter } from './login-limiter.ts';
 import type { EndedSessions } from './sessions.ts';
@@ -23,8 +24,6 @@ export interface AuthPorts {
   readonly telemetry: Telemetry;
 }
 
-const LoginBody = Type.Object({ username: Type.String(), password: Type.String() });
-const RefreshBody = Type.Object({ refresh_token: Type.String() });
 const BEARER = /^Bearer +([\w~+/.-]+=*)$/i;
 
 /** The subject of the request's token; throws `unauthorized`. */
@@ -34,17 +33,30 @@ export async function authenticate(request: HttpRequest, ports: AuthPorts): Prom
   const claims = ports.tokens.verifyAccess(token);
   const isCurrent = await ports.currentUsers.accepts(claims);
   if (!isCurrent || ports.endedSessions.has(claims.sessionId)) throw unauthorized();
-  return claims;
+  return { ...claims, scope: UNSCOPED };
 }
 
 export function authRoutes(ports: AuthPorts): Route[] {
   return [
-    { method: 'POST', path: '/auth/login', access: 'public', handle: (context) => login(context, ports) },
-    { method: 'POST', path: '/auth/refresh', access: 'public', handle: (context) => refresh(context, ports) },
+    {
+      method: 'POST',
+      path: '/auth/login',
+      access: 'public',
+      operation: LOGIN,
+      handle: (context) => login(context, ports),
+    },
+    {
+      method: 'POST',
+      path: '/auth/refresh',
+      access: 'public',
+      operation: REFRESH,
+      handle: (context) => refresh(context, ports),
+    },
     {
       method: 'POST',
       path: '/auth/logout',
       access: 'signed_in',
+      operation: LOGOUT,
       handle: async ({ principal }) => {
         ports.endedSessions.end(principal.sessionId);
         return { status: 204, headers: {} };
@@ -54,6 +66,7 @@ export function authRoutes(ports: AuthPorts): Route[] {
       method: 'GET',
       path: '/auth/me',
       access: 'signed_in',
+      operation: ME,
       handle: async ({ principal: { username, role } }) => jsonResponse({ username, role }),
     },
   ];

@@ -15,7 +15,7 @@ export interface TokenSubject {
   readonly version: number;
 }
 
-export interface AccessClaims extends Principal {
+export interface AccessClaims extends Omit<Principal, 'scope'> {
   readonly version: number;
 }
 

@@ -8,7 +8,9 @@ import type { Readiness, StatusPort } from '../../pipeline/status-port.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { jsonResponse } from '../problem.ts';
 import type { PublicContext, Route } from '../route.ts';
+import { GET_STATUS, LIVEZ, METRICS, READYZ } from './health-operations.ts';
 import type { Ledger } from './ledger.ts';
+import { GET_LEDGER } from './ledger-schema.ts';
 
 export interface HealthPorts {
   readonly status: StatusPort;
@@ -20,9 +22,19 @@ export interface HealthPorts {
 export function probeRoutes(ports: HealthPorts): Route[] {
   const bare = { method: 'GET', isBare: true, access: 'public' } as const;
   return [
-    { ...bare, path: '/livez', handle: async () => jsonResponse({ status: 'ok' }) },
-    { ...bare, path: '/readyz', handle: ({ request }: PublicContext) => readyz(request, ports.status) },
-    { ...bare, path: '/metrics', handle: ({ request }: PublicContext) => metrics(request, ports) },
+    { ...bare, path: '/livez', operation: LIVEZ, handle: async () => jsonResponse({ status: 'ok' }) },
+    {
+      ...bare,
+      path: '/readyz',
+      operation: READYZ,
+      handle: ({ request }: PublicContext) => readyz(request, ports.status),
+    },
+    {
+      ...bare,
+      path: '/metrics',
+      operation: METRICS,
+      handle: ({ request }: PublicContext) => metrics(request, ports),
+    },
   ];
 }
 
@@ -33,6 +45,7 @@ export function statusRoutes(status: StatusPort, ledger: Ledger): Route[] {
       method: 'GET',
       path: '/pipeline/ledger',
       access: 'read',
+      operation: GET_LEDGER,
       handle: async ({ request }) => {
         const data = await ledger.read(await status.snapshot('lanes'), request.signal);
         return jsonResponse({ balanced: data.every(({ balanced }) => balanced), data });
@@ -42,6 +55,7 @@ export function statusRoutes(status: StatusPort, ledger: Ledger): Route[] {
       method: 'GET',
       path: '/pipeline/status',
       access: 'read',
+      operation: GET_STATUS,
       handle: async () => jsonResponse(await status.snapshot('status')),
     },
   ];

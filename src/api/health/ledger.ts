@@ -7,28 +7,7 @@ import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { LaneProgress } from '../../pipeline/status-port.ts';
 import { SourceNames } from '../logs/sources.ts';
 import { selectLimited } from '../query-limits.ts';
-
-/** Counts are records, bounds are offsets (`to_offset` exclusive). */
-export interface LedgerLine {
-  readonly source: string;
-  readonly partition: number;
-  readonly from_offset: number;
-  readonly to_offset: number;
-  /** `received = stored + already_present + filtered + dead_lettered` in every row of the table, and no hole. */
-  readonly balanced: boolean;
-  readonly received: number;
-  readonly stored: number;
-  readonly already_present: number;
-  readonly filtered: Readonly<Record<string, number>>;
-  readonly dead_lettered: Readonly<Record<string, number>>;
-  /** Offsets that Kafka had deleted before they were read; they are none of the received records. */
-  readonly lost_upstream: number;
-  /** Offsets that were passed over without a row: how many stretches, and the first 100. */
-  readonly hole_count: number;
-  readonly holes: readonly { readonly from_offset: number; readonly to_offset: number }[];
-  /** Offsets, not records, taken from the source that have no row yet: being parsed, written, or about to be committed. */
-  readonly in_flight: number;
-}
+import type { LedgerLine } from './ledger-schema.ts';
 
 interface LedgerRow {
   readonly source: number;

@@ -10,6 +10,7 @@ import { decodeBody, isEncoded } from './body-encoding.ts';
 import { formatOfType, sniffFormat } from './body-format.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { readIdempotencyKey, toIngestKey } from './idempotency-key.ts';
+import { postLogsOperation } from './ingest-operations.ts';
 
 export interface IngestPorts {
   readonly ingest: IngestPort;
@@ -18,10 +19,11 @@ export interface IngestPorts {
 }
 
 export function ingestRoutes(ports: IngestPorts): Route[] {
-  return ['/logs', '/log'].map((path) => ({
+  return (['postLogs', 'postLog'] as const).map((id) => ({
     method: 'POST',
-    path,
+    path: id === 'postLogs' ? '/logs' : '/log',
     access: 'post',
+    operation: postLogsOperation(id),
     handle: (context) => postLogs(context, ports),
   }));
 }

@@ -1,32 +1,36 @@
 /**
  * A dead letter as the API and the command line show it.
  */
+import { type Static, Type } from 'typebox';
 import type { LetterSeal } from '../../encode/letter-seal.ts';
 import { encodeEventId } from '../../event/event-id.ts';
 import type { LogSource } from '../logs/log-shape.ts';
+import { Count, Nullable, Timestamp } from '../openapi/schemas.ts';
 import { formatTime } from '../time-input.ts';
 import type { LetterPosition, LetterRow } from './letter-sql.ts';
 
-export interface ShownLetter {
-  readonly id: string;
-  readonly reason: string;
-  readonly detail: string;
-  readonly source: {
-    readonly kind: string;
-    readonly topic: string;
-    readonly partition: number;
-    readonly offset: number;
-  };
-  readonly record_time: string;
-  readonly stored_at: string;
-  /** Records it stands for, and what its bytes are. */
-  readonly records: number;
-  readonly content: string;
-  readonly bytes: number;
-  readonly is_sealed: boolean;
-  /** Last time it was driven again, in vain. */
-  readonly redriven_at: string | null;
-}
+export const Letter = Type.Object(
+  {
+    id: Type.String(),
+    reason: Type.String(),
+    detail: Type.String(),
+    source: Type.Object({
+      kind: Type.String(),
+      topic: Type.String(),
+      partition: Type.Integer(),
+      offset: Type.Integer(),
+    }),
+    record_time: Timestamp,
+    stored_at: Timestamp,
+    records: Count('Records it stands for'),
+    content: Type.String({ description: 'What its bytes are, such as record or batch' }),
+    bytes: Count(),
+    is_sealed: Type.Boolean(),
+    redriven_at: Nullable(Timestamp),
+  },
+  { $id: 'DeadLetter' },
+);
+export type ShownLetter = Static<typeof Letter>;
 
 function letterId({ record_us: timestampUs, source, partition, offset }: LetterRow): string {
   return encodeEventId({ timestampUs, source, partition, offset });

@@ -13,7 +13,7 @@ import type { Statement } from '../logs/logs-sql.ts';
 import { SourceNames } from '../logs/sources.ts';
 import { jsonResponse } from '../problem.ts';
 import { selectLimited } from '../query-limits.ts';
-import { checkParams, integer, single } from '../query-params.ts';
+import { readQuery } from '../read-query.ts';
 import type { RequestContext, Route } from '../route.ts';
 import { openLetter, positionOfLetter, toLetter } from './letter-shape.ts';
 import {
@@ -24,6 +24,7 @@ import {
   letterPage,
   payloads,
 } from './letter-sql.ts';
+import { GET_LETTER, LettersQuery, LIST_LETTERS } from './letters-operations.ts';
 import { redactedPreview } from './preview.ts';
 
 export interface LettersPorts {
@@ -34,8 +35,6 @@ export interface LettersPorts {
   readonly now: () => number;
 }
 
-const LIMIT = { min: 1, max: 1000, fallback: 100 };
-const PARAMS: ReadonlySet<string> = new Set(['reason', 'source', 'from', 'to', 'limit', 'cursor']);
 /** A larger letter has no preview: it would have to be opened whole. */
 const MAX_PREVIEW_BYTES = 4 * 1_048_576;
 
@@ -47,30 +46,30 @@ export function lettersRoutes(ports: LettersPorts): Route[] {
       method: 'GET',
       path: '/dead-letters',
       access: 'handle',
+      operation: LIST_LETTERS,
       handle: (context) => listLetters(context, ports, sources),
     },
     {
       method: 'GET',
       path: '/dead-letters/:id',
       access: 'handle',
+      operation: GET_LETTER,
       handle: (context) => getLetter(context, ports, sources),
     },
   ];
 }
 
 async function listLetters(
-  { request, query }: RequestContext,
+  { request, query, principal }: RequestContext,
   ports: LettersPorts,
   sources: SourceNames,
 ): Promise<HttpResponse> {
-  checkParams(query, (name) => PARAMS.has(name));
   const { store, cursorSecret, now } = ports;
-  const limit = integer(query, 'limit', LIMIT);
-  const binding = `dead-letters ${bindingOf(query)}`;
-  const text = single(query, 'cursor');
+  const { limit, reason: reasons, source, cursor: text } = readQuery(query, LettersQuery);
+  const binding = `dead-letters ${bindingOf(query, principal.scope)}`;
   const cursor = text === undefined ? undefined : decodeCursor(text, binding, cursorSecret);
   const { fromUs, toUs } = cursor ?? readRange(query, now());
-  const filter = { reasons: given(query, 'reason'), sources: given(query, 'source'), fromUs, toUs };
+  const filter = { reasons, sources: source, fromUs, toUs };
   const statement = letterPage(filter, limit, cursor === undefined ? undefined : toPosition(cursor.position));
   const { rows, rowsRead, elapsedMs } = await selectLimited<LetterRow>(store, statement, request.signal);
   const page = rows.slice(0, limit);
@@ -87,10 +86,6 @@ async function listLetters(
   });
 }
 
-function given(query: URLSearchParams, name: string): string[] | undefined {
-  return query.has(name) ? query.getAll(name) : undefined;
-}
-
 function toPosition({ timestampUs: storedUs, ...lane }: ReturnType<typeof fromLetter>): LetterPosition {
   return { storedUs, ...lane };
 }
@@ -101,11 +96,10 @@ function fromLetter(row: LetterRow) {
 }
 
 async function getLetter(
-  { request, params, query }: RequestContext,
+  { request, params }: RequestContext,
   { store, letterSeal }: LettersPorts,
   sources: SourceNames,
 ): Promise<HttpResponse> {
-  checkParams(query, () => false);
   const address = decodeEventId(params['id'] ?? '');
   const select = async <Row>(statement: Statement): Promise<Row[]> =>
     (await selectLimited<Row>(store, statement, request.signal)).rows;

@@ -9,10 +9,12 @@ import { badRequest, jsonResponse } from '../problem.ts';
 import { selectLimited } from '../query-limits.ts';
 import { checkParams, choice, integer, single } from '../query-params.ts';
 import type { RequestContext, Route } from '../route.ts';
+import { type Scope, scopeText } from '../scope.ts';
 import { parseTime } from '../time-input.ts';
 import { decodeCursor, encodeCursor, type LogCursor } from './cursor.ts';
 import { isFilterName } from './log-filter.ts';
 import { type LogRow, positionOf, toLog } from './log-shape.ts';
+import { GET_LOG, LIST_LOGS } from './logs-operations.ts';
 import { type LogsQuery, logStatement, logsStatement } from './logs-sql.ts';
 import { SourceNames } from './sources.ts';
 
@@ -37,25 +39,27 @@ export function logsRoutes(ports: LogsPorts): Route[] {
       method: 'GET',
       path: '/logs',
       access: 'read',
+      operation: LIST_LOGS,
       handle: (context) => listLogs(context, ports, sources),
     },
     {
       method: 'GET',
       path: '/logs/:id',
       access: 'read',
+      operation: GET_LOG,
       handle: (context) => getLog(context, ports, sources),
     },
   ];
 }
 
 async function listLogs(
-  { request, query }: RequestContext,
+  { request, query, principal }: RequestContext,
   ports: LogsPorts,
   sources: SourceNames,
 ): Promise<HttpResponse> {
   checkParams(query, (name) => PAGE_PARAMS.has(name) || isFilterName(name));
-  const binding = bindingOf(query);
-  const logsQuery = readQuery(query, binding, ports);
+  const binding = bindingOf(query, principal.scope);
+  const logsQuery = { ...readQuery(query, binding, ports), scope: principal.scope };
   const selection = await selectLimited<LogRow>(ports.store, logsStatement(logsQuery), request.signal);
   const { rows, next, prev } = toPage(selection.rows, logsQuery);
   const names = await sources.resolve(new Set(rows.map((row) => row.source)));
@@ -68,7 +72,11 @@ async function listLogs(
   });
 }
 
-function readQuery(query: URLSearchParams, binding: string, { cursorSecret, now }: LogsPorts): LogsQuery {
+function readQuery(
+  query: URLSearchParams,
+  binding: string,
+  { cursorSecret, now }: LogsPorts,
+): Omit<LogsQuery, 'scope'> {
   const text = single(query, 'cursor');
   const cursor = text === undefined ? undefined : decodeCursor(text, binding, cursorSecret);
   const range = cursor ?? readRange(query, now());
@@ -94,10 +102,11 @@ export function readRange(query: URLSearchParams, nowMs: number) {
   return { fromUs, toUs };
 }
 
-/** What a cursor belongs to: the filter, in an order of its own, as the client wrote it. */
-export function bindingOf(query: URLSearchParams): string {
+/** What a cursor belongs to: the scope, and the filter, in an order of its own, as the client wrote it. */
+export function bindingOf(query: URLSearchParams, scope: Scope): string {
   const bound = [...query].filter(([name]) => !FREE_PARAMS.has(name));
-  return JSON.stringify(bound.toSorted((a, b) => compare(a.join('\0'), b.join('\0'))));
+  const filter = JSON.stringify(bound.toSorted((a, b) => compare(a.join('\0'), b.join('\0'))));
+  return `${scopeText(scope)} ${filter}`;
 }
 
 function compare(a: string, b: string): number {
@@ -130,7 +139,7 @@ function toPage(read: readonly LogRow[], { cursor, limit, fromUs, toUs }: LogsQu
 }
 
 async function getLog(
-  { request, params, query }: RequestContext,
+  { request, params, query, principal }: RequestContext,
   ports: LogsPorts,
   sources: SourceNames,
 ): Promise<HttpResponse> {
@@ -139,7 +148,8 @@ async function getLog(
   const rows =
     position === undefined
       ? []
-      : (await selectLimited<LogRow>(ports.store, logStatement(position), request.signal)).rows;
+      : (await selectLimited<LogRow>(ports.store, logStatement(position, principal.scope), request.signal))
+          .rows;
   const [row] = rows;
   if (row === undefined) throw new MillraceError('not_found', 'There is no log with this id.');
   const names = await sources.resolve([row.source]);

@@ -1,6 +1,7 @@
 /**
  * The statements behind `GET /logs` and `GET /logs/:id`.
  */
+import { addScope, type Scope } from '../scope.ts';
 import { SqlConditions } from '../sql-conditions.ts';
 import type { LogCursor, LogPosition } from './cursor.ts';
 import { addLogFilter } from './log-filter.ts';
@@ -12,6 +13,7 @@ export interface Statement {
 }
 
 export interface LogsQuery {
+  readonly scope: Scope;
   readonly filter: URLSearchParams;
   /** Inclusive. */
   readonly fromUs: number | undefined;
@@ -36,6 +38,7 @@ export function logsStatement(query: LogsQuery): Statement {
   if (query.toUs !== undefined) conditions.add(`timestamp < ${MICROS}`, ['Int64', query.toUs]);
   const direction = sqlDirection(query);
   if (query.cursor !== undefined) addPosition(conditions, query.cursor.position, direction);
+  addScope(conditions, query.scope);
   addLogFilter(conditions, query.filter);
   const order = ORDER.map((column) => `${column} ${direction}`).join(', ');
   return {
@@ -62,13 +65,14 @@ function addPosition(conditions: SqlConditions, position: LogPosition, direction
   );
 }
 
-/** The row at an address. Time, source and partition prune it to a few granules. */
-export function logStatement(position: LogPosition): Statement {
+/** The row at an address, if it is in scope. Time, source and partition prune it to a few granules. */
+export function logStatement(position: LogPosition, scope: Scope): Statement {
   const conditions = new SqlConditions();
   conditions.add(`timestamp = ${MICROS}`, ['Int64', position.timestampUs]);
   conditions.add('source = ?1', ['UInt8', position.source]);
   conditions.add('partition = ?1', ['UInt16', position.partition]);
   conditions.add('offset = ?1', ['UInt64', position.offset]);
+  addScope(conditions, scope);
   return {
     sql: `SELECT ${LOG_SELECT}\nFROM logs\nWHERE ${conditions.sql}\nLIMIT 1`,
     params: conditions.params,

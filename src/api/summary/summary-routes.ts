@@ -7,17 +7,11 @@ import type { Statement } from '../logs/logs-sql.ts';
 import { NO_LEVEL } from '../no-level.ts';
 import { jsonResponse } from '../problem.ts';
 import { selectLimited } from '../query-limits.ts';
-import { checkParams } from '../query-params.ts';
 import type { RequestContext, Route } from '../route.ts';
+import { GET_SUMMARY } from './summary-operation.ts';
 import { readSummaryRange } from './summary-range.ts';
 import { addCell, type EventCounts, type Metrics, newMetricCells, toSummary } from './summary-shape.ts';
-import {
-  eventsStatement,
-  FILTER_NAMES,
-  hostsStatement,
-  metricsStatement,
-  networkStatement,
-} from './summary-sql.ts';
+import { eventsStatement, hostsStatement, metricsStatement, networkStatement } from './summary-sql.ts';
 
 export interface SummaryPorts {
   readonly store: QueryPort;
@@ -25,7 +19,6 @@ export interface SummaryPorts {
   readonly now: () => number;
 }
 
-const KNOWN: ReadonlySet<string> = new Set([...FILTER_NAMES, 'from', 'to', 'interval']);
 const TOP_HOSTS = 10;
 const TOP_SERVICES = 100;
 
@@ -68,13 +61,13 @@ export function summaryRoutes(ports: SummaryPorts): Route[] {
       method: 'GET',
       path: '/metrics/summary',
       access: 'read',
+      operation: GET_SUMMARY,
       handle: (context) => summary(context, ports),
     },
   ];
 }
 
 async function summary({ request, query }: RequestContext, ports: SummaryPorts): Promise<HttpResponse> {
-  checkParams(query, (name) => KNOWN.has(name));
   const range = readSummaryRange(query, ports.now());
   const select = async <Row>(statement: Statement): Promise<Row[]> =>
     (await selectLimited<Row>(ports.store, statement, request.signal)).rows;

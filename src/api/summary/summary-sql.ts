@@ -6,7 +6,7 @@ import type { Statement } from '../logs/logs-sql.ts';
 import { SqlConditions } from '../sql-conditions.ts';
 import type { SummaryRange } from './summary-range.ts';
 
-export const FILTER_NAMES = ['host', 'service', 'environment'] as const;
+const FILTER_NAMES = ['host', 'service', 'environment'] as const;
 
 /** Must equal the parameters of the states in the rollups. */
 const QUANTILES = '0.01, 0.5, 0.95, 0.99';

@@ -1,0 +1,99 @@
+/**
+ * The regular expressions of filters: they fit what JavaScript's fit where both have the construct, whatever is
+ * asked of them takes time linear in the text, and what cannot is refused. (That RE2 agrees: agreement.test.ts.)
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parsePattern } from '../../../src/api/filter/pattern.ts';
+import { PatternMatcher } from '../../../src/api/filter/pattern-matcher.ts';
+import { patterns, TEXTS } from './filter-texts.ts';
+
+function matcher(pattern: string): PatternMatcher {
+  return new PatternMatcher(
+    parsePattern(pattern, (problem, at) => Object.assign(new Error(problem), { at })),
+  );
+}
+
+/** Folds case in ASCII only, as filters do; `s` because `.` is any character. */
+function native(pattern: string): RegExp {
+  const isFolded = pattern.startsWith('(?i)');
+  return new RegExp(isFolded ? pattern.slice('(?i)'.length) : pattern, isFolded ? 'isu' : 'su');
+}
+
+const texts = fc.oneof(
+  fc.constantFrom(...TEXTS),
+  fc.string({ unit: fc.constantFrom('a', 'b', 'A', 'e', ' ', '2', 'ß') }),
+);
+/** JavaScript folds these into ASCII. */
+const FOLDED = /[\u212A\u017F]/;
+
+describe('the matcher of regular expressions', () => {
+  it('fits what JavaScript fits', () => {
+    fc.assert(
+      fc.property(patterns, fc.array(texts, { minLength: 5, maxLength: 5 }), (pattern, samples) => {
+        // A mark that has no meaning may be escaped here, and not there under `u`.
+        fc.pre(!pattern.includes('"') && !(pattern.startsWith('(?i)') && /ß|ώ/.test(pattern)));
+        const ours = matcher(pattern);
+        for (const text of samples.filter((sample) => !FOLDED.test(sample))) {
+          expect([pattern, text, ours.matches(text)]).toEqual([pattern, text, native(pattern).test(text)]);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('takes no longer for expressions that make others backtrack', () => {
+    const text = 'a'.repeat(50_000);
+    for (const pattern of [
+      '(a*)*b',
+      '(a|a)*b',
+      '(a|aa)+$b',
+      '(.*)(.*)(.*)(.*)b',
+      'a{0,100}a{100}b',
+      '(x+x+)+y',
+    ]) {
+      const startMs = performance.now();
+      expect(matcher(pattern).matches(text)).toBe(false);
+      expect(performance.now() - startMs).toBeLessThan(5000);
+    }
+  });
+
+  it('answers rightly when it has forgotten its states', () => {
+    // One state per place of an `a` among the last 100: far more than are kept.
+    const ours = matcher('a[ab]{99}c');
+    const noise = Array.from({ length: 20_000 }, (_, i) =>
+      (i * i * 31 + (i >> 3)) % 7 < 3 ? 'a' : 'b',
+    ).join('');
+    expect(ours.matches(noise)).toBe(false);
+    expect(ours.matches(`${noise}a${'b'.repeat(99)}c`)).toBe(true);
+    expect(ours.matches(`${noise}a${'b'.repeat(98)}c`)).toBe(noise.at(-1) === 'a');
+  });
+
+  it.each([
+    ['(?=a)', 0],
+    ['(?<n>a)', 0],
+    ['a(?i)b', 1],
+    [String.raw`(a)\1`, 3],
+    [String.raw`\bword`, 0],
+    [String.raw`\pL`, 0],
+    [String.raw`\x41`, 0],
+    ['a\\', 1],
+    ['[[:alpha:]]', 1],
+    ['[]a]', 0],
+    ['[z-a]', 1],
+    [String.raw`[a-\d]`, 1],
+    ['[a', 0],
+    ['(a', 0],
+    ['a)', 1],
+    ['*a', 0],
+    ['a**', 2],
+    ['a++', 2],
+    ['^*', 1],
+    ['a{2,1}', 1],
+    ['a{101}', 1],
+    ['a{x}', 1],
+    ['(|a{50}){90}', 0],
+  ])('refuses %s and points into it', (pattern, at) => {
+    expect(() => matcher(pattern)).toThrow(expect.objectContaining({ at }));
+  });
+});
