@@ -2,7 +2,16 @@
  * Keys in files that only their owner can read, made at the first start.
  */
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { MillraceError } from './errors.ts';
 
 const DIRECTORY_MODE = 0o700;
@@ -18,8 +27,7 @@ export function readOrMakeKey(path: string, make: () => string): string {
   const present = readKey(path);
   if (present !== undefined) return present;
   // Written aside and linked: the name appears with its contents or, if another was faster, not at all.
-  const aside = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  writeFileSync(aside, make(), { mode: FILE_MODE, flag: 'wx' });
+  const aside = writeAside(path, make());
   try {
     linkSync(aside, path);
   } catch (error) {
@@ -28,6 +36,19 @@ export function readOrMakeKey(path: string, make: () => string): string {
     rmSync(aside);
   }
   return readFileSync(path, 'utf8');
+}
+
+/** Puts `text` in the place of a key file at once, made at `nowMs`: readers see the old text or the new one. */
+export function replaceKey(path: string, text: string, nowMs: number): void {
+  const aside = writeAside(path, text);
+  utimesSync(aside, nowMs / 1000, nowMs / 1000);
+  renameSync(aside, path);
+}
+
+function writeAside(path: string, text: string): string {
+  const aside = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  writeFileSync(aside, text, { mode: FILE_MODE, flag: 'wx' });
+  return aside;
 }
 
 /** The text of a key file; undefined when there is none. Throws `config_invalid` when others could read it too. */

@@ -44,6 +44,27 @@ export const INTERNAL_EVENTS = {
     labels: ['code'],
   },
   login_failed: { level: 'warn', text: 'login failed', counter: 'millrace_login_failures_total' },
+  refresh_token_reused: {
+    level: 'warn',
+    text: 'a refresh token was used twice; its session was ended',
+    counter: 'millrace_reused_refresh_tokens_total',
+  },
+  signing_key_replaced: { level: 'info', text: 'tokens are signed with another key from now on' },
+  signing_keys_unreadable: {
+    level: 'warn',
+    text: 'keys of tokens cannot be read or published; those known so far stay in use',
+    counter: 'millrace_signing_key_failures_total',
+  },
+  sessions_unreadable: {
+    level: 'warn',
+    text: 'ended sessions cannot be read; tokens are judged by what was read last',
+    counter: 'millrace_sessions_read_failures_total',
+  },
+  login_addresses_unavailable: {
+    level: 'warn',
+    text: 'addresses of earlier logins cannot be read or written; what was read last counts',
+    counter: 'millrace_login_address_failures_total',
+  },
   users_unreadable: {
     level: 'warn',
     text: 'users cannot be read; tokens are judged by what was read last',

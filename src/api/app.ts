@@ -6,12 +6,9 @@ import type { IngestPort } from '../pipeline/ingest-port.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
 import type { StatusPort } from '../pipeline/status-port.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { type AuthPorts, authenticate, authRoutes } from './auth/auth-routes.ts';
-import { CurrentUsers } from './auth/current-users.ts';
+import { authenticate, authRoutes } from './auth/auth-routes.ts';
+import { createAuth } from './auth/create-auth.ts';
 import type { ApiKeys } from './auth/key-files.ts';
-import { LoginLimiter } from './auth/login-limiter.ts';
-import { EndedSessions } from './auth/sessions.ts';
-import { Tokens } from './auth/tokens.ts';
 import { createUsers } from './auth/users.ts';
 import { Front } from './front.ts';
 import { probeRoutes, statusRoutes } from './health/health-routes.ts';
@@ -40,19 +37,14 @@ export interface AppOptions {
   readonly bodyBudgetBytes: number;
   readonly metricsToken?: string | undefined;
   readonly hasTls: boolean;
+  /** Age at which the key that signs tokens is replaced. */
+  readonly keyRotationMs: number;
 }
 
 export function createApp(ports: AppPorts, options: AppOptions): Front {
   const { store, ingest, status, telemetry, keys, letterSeal, now } = ports;
   const users = createUsers(store);
-  const auth: AuthPorts = {
-    users,
-    tokens: new Tokens(keys.signing),
-    limiter: new LoginLimiter(now),
-    endedSessions: new EndedSessions(now),
-    currentUsers: new CurrentUsers({ users, telemetry, now }),
-    telemetry,
-  };
+  const auth = createAuth({ store, users, keys, telemetry, now }, options);
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;
   const routes = [
     ...authRoutes(auth),
@@ -64,7 +56,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
     ...statusRoutes(status, new Ledger(store, now)),
   ];
   return new Front([...routes, ...docsRoutes(routes)], {
-    authenticate: (request) => authenticate(request, auth),
+    authenticate: (request, how) => authenticate(request, auth, how),
     telemetry,
     hasTls,
   });

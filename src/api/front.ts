@@ -13,7 +13,7 @@ import { Router } from './router.ts';
 
 export interface FrontPorts {
   /** Who is asking; throws `unauthorized`. */
-  readonly authenticate: (request: HttpRequest) => Promise<Principal>;
+  readonly authenticate: (request: HttpRequest, how: { readonly takesTicket: boolean }) => Promise<Principal>;
   readonly telemetry: Telemetry;
   readonly hasTls: boolean;
 }
@@ -74,7 +74,9 @@ export class Front {
           checkNames(context.query, route);
           return await route.handle(context);
         }
-        const principal = await this.#ports.authenticate(request);
+        const takesTicket = route.takesTicket === true;
+        const principal = await this.#ports.authenticate(request, { takesTicket });
+        if (takesTicket) context.query.delete('ticket');
         if (route.access !== 'signed_in' && !PERMISSIONS[principal.role].has(route.access)) {
           throw new MillraceError('forbidden', `The role ${principal.role} may not do this.`);
         }

@@ -48,6 +48,8 @@ interface RouteAddress {
   readonly path: string;
   /** True: only unversioned; else also under `/api/v1`. */
   readonly isBare?: boolean;
+  /** For streams that browsers open, which send no headers: `?ticket=` says who asks. Handlers do not see it. */
+  readonly takesTicket?: boolean;
   /** What is documented and validated. */
   readonly operation?: Operation;
 }

@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadApiKeys } from '../api/auth/key-files.ts';
-import { Tokens } from '../api/auth/tokens.ts';
+import { readSigningKey } from '../api/auth/key-files.ts';
+import { signLocalToken } from '../api/auth/tokens.ts';
 import type { Role } from '../api/route.ts';
 
 /** Where the API of a data directory keeps its keys. */
@@ -17,6 +17,6 @@ export function apiKeysDir(dataDir: string): string {
 export function localTokenSource(dataDir: string, role: Role): (() => Promise<string>) | undefined {
   const keysDir = apiKeysDir(dataDir);
   if (!existsSync(keysDir)) return undefined;
-  const tokens = new Tokens(loadApiKeys(keysDir).signing);
-  return () => Promise.resolve(tokens.issue({ username: 'command-line', role, version: 0 }).accessToken);
+  // Read each time: the key may be replaced while a command runs.
+  return async () => signLocalToken(readSigningKey(keysDir), role);
 }

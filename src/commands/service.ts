@@ -43,6 +43,7 @@ interface HttpEnd {
 
 const REQUEST_DEADLINE_MS = 30_000;
 /** Share of the memory budget that HTTP bodies under way may hold. */
+const DAY_MS = 86_400_000;
 const BODY_SHARE = 0.1;
 const HTTP_STOP_MS = 2000;
 const KAFKA_STOP_MS = 5000;
@@ -257,6 +258,7 @@ export class Service {
       port: config.httpPort,
       server: config.httpServer,
       keysDir: apiKeysDir(config.dataDir),
+      keyRotationMs: config.tokenKeyDays * DAY_MS,
       letterKeys,
       maxBodyBytes: config.maxBodyBytes,
       bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),

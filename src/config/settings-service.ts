@@ -76,6 +76,14 @@ export const HTTP_SETTINGS = [
     minLength: 16,
     help: 'bearer token that /metrics requires; unset: loopback only',
   }),
+  number('TOKEN_KEY_DAYS', 'tokenKeyDays', {
+    group: 'http',
+    kind: 'integer',
+    default: 30,
+    min: 1,
+    max: 3650,
+    help: 'age in days at which the key that signs tokens is replaced; tokens of the old one stay valid',
+  }),
   secret('ADMIN_PASSWORD', 'adminPassword', {
     group: 'http',
     minLength: 8,

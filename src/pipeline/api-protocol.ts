@@ -26,6 +26,8 @@ export interface ApiSettings {
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   /** Directory of the signing keys, made when missing. */
   readonly keysDir: string;
+  /** Age at which the key that signs tokens is replaced. */
+  readonly keyRotationMs: number;
   /** Keys of the dead letters, in clear as the password is. */
   readonly letterKeys: readonly Uint8Array[];
   readonly maxBodyBytes: number;

@@ -24,6 +24,7 @@ import { TEST_LETTER_KEY } from '../support/letters.ts';
 
 export const SERVERS = ['uws', 'node'] as const;
 export const MAX_BODY_BYTES = 100_000;
+const KEY_ROTATION_MS = 30 * 86_400_000;
 
 /** Keeps bodies and gives the outcome that the test set. */
 export class RecordingIngest implements IngestPort {
@@ -115,7 +116,13 @@ export async function startApi(
   const clock = { nowMs: Date.now() };
   const app = createApp(
     { store, ingest, status, telemetry, keys, letterSeal, now: () => clock.nowMs },
-    { maxBodyBytes: MAX_BODY_BYTES, bodyBudgetBytes: 10 * MAX_BODY_BYTES, hasTls: false, ...options },
+    {
+      maxBodyBytes: MAX_BODY_BYTES,
+      bodyBudgetBytes: 10 * MAX_BODY_BYTES,
+      hasTls: false,
+      keyRotationMs: KEY_ROTATION_MS,
+      ...options,
+    },
   );
   const contract = new ApiContract(await documentOf(app));
   const server = createHttpServer(

@@ -35,6 +35,7 @@ function settingsFor(server: ApiSettings['server']): ApiSettings {
     port: 0,
     server,
     keysDir,
+    keyRotationMs: 86_400_000,
     letterKeys: [TEST_LETTER_KEY],
     maxBodyBytes: 1_000_000,
     bodyBudgetBytes: 10_000_000,

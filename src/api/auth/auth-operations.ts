@@ -46,6 +46,9 @@ export const LOGIN: Operation = {
 export const REFRESH: Operation = {
   id: 'refresh',
   summary: 'New tokens for a refresh token',
+  description:
+    'Each refresh token is exchanged once. A second time ends the whole session, unless the same address asks again ' +
+    'within ten seconds because it has lost the answer.',
   tag: 'auth',
   body: jsonContent(RefreshBody, { refresh_token: EXAMPLE_TOKENS.refresh_token }),
   answers: { 200: jsonAnswer('New tokens', TokenPair, EXAMPLE_TOKENS) },
@@ -55,6 +58,7 @@ export const REFRESH: Operation = {
 export const LOGOUT: Operation = {
   id: 'logout',
   summary: 'End the session of the token',
+  description: 'Every program on this database refuses its tokens within seconds.',
   tag: 'auth',
   answers: { 204: { description: 'Ended' } },
 };
@@ -64,4 +68,73 @@ export const ME: Operation = {
   summary: 'Who is asking',
   tag: 'auth',
   answers: { 200: jsonAnswer('The user of the token', Me, { username: 'ann', role: 'analyst' }) },
+};
+
+export const PasswordBody = Type.Object(
+  { current_password: Type.String(), new_password: Type.String({ description: '8 to 256 characters' }) },
+  { $id: 'PasswordChange' },
+);
+
+export const CHANGE_PASSWORD: Operation = {
+  id: 'changePassword',
+  summary: 'Another password for the user of the token',
+  description: 'Ends all sessions of the user; this one goes on with the tokens of the answer.',
+  tag: 'auth',
+  body: jsonContent(PasswordBody, {
+    current_password: 'correct horse battery',
+    new_password: 'staple for a donkey',
+  }),
+  answers: { 200: jsonAnswer('Changed', TokenPair, EXAMPLE_TOKENS) },
+};
+
+const Ticket = Type.Object(
+  {
+    ticket: Type.String({ description: 'For `?ticket=` of one live tail' }),
+    expires_in: Type.Integer({ description: 'Seconds until it cannot be used any more' }),
+  },
+  { $id: 'Ticket', additionalProperties: false },
+);
+
+export const CREATE_TICKET: Operation = {
+  id: 'createTicket',
+  summary: 'A ticket that opens one live tail',
+  description:
+    'For browsers, whose EventSource sends no headers. It is good for one use at any program on this database.',
+  tag: 'auth',
+  answers: {
+    200: jsonAnswer('The ticket', Ticket, { ticket: EXAMPLE_TOKENS.access_token, expires_in: 30 }),
+  },
+};
+
+const Jwk = Type.Object(
+  {
+    kty: Type.Literal('OKP'),
+    crv: Type.Literal('Ed25519'),
+    x: Type.String(),
+    kid: Type.String(),
+    use: Type.Literal('sig'),
+    alg: Type.Literal('EdDSA'),
+  },
+  { $id: 'Jwk', additionalProperties: false },
+);
+const JwkSet = Type.Object({ keys: Type.Array(Jwk) }, { $id: 'JwkSet', additionalProperties: false });
+
+export const JWKS: Operation = {
+  id: 'getKeySet',
+  summary: 'Public keys that access tokens are signed with (RFC 7517)',
+  tag: 'auth',
+  answers: {
+    200: jsonAnswer('Keys of all programs on this database', JwkSet, {
+      keys: [
+        {
+          kty: 'OKP',
+          crv: 'Ed25519',
+          x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+          kid: 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k',
+          use: 'sig',
+          alg: 'EdDSA',
+        },
+      ],
+    }),
+  },
 };

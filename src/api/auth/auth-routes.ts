@@ -1,42 +1,90 @@
 /**
- * `/auth/…`: login, refresh, logout, me; and who is asking on every other route.
+ * `/auth/…`: login, refresh, logout, me, password and tickets; and who is asking on every other route.
  */
-import { MillraceError, quoteValue } from '../../errors.ts';
-import type { Telemetry } from '../../telemetry.ts';
+import { MillraceError } from '../../errors.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
-import type { Principal, PublicContext, Route } from '../route.ts';
+import type { Principal, PublicContext, RequestContext, Route } from '../route.ts';
 import { UNSCOPED } from '../scope.ts';
-import { LOGIN, LOGOUT, LoginBody, ME, REFRESH, RefreshBody } from './auth-operations.ts';
+import {
+  CHANGE_PASSWORD,
+  CREATE_TICKET,
+  JWKS,
+  LOGIN,
+  LOGOUT,
+  LoginBody,
+  ME,
+  PasswordBody,
+  REFRESH,
+  RefreshBody,
+} from './auth-operations.ts';
 import type { CurrentUsers } from './current-users.ts';
-import type { LoginLimiter } from './login-limiter.ts';
-import type { EndedSessions } from './sessions.ts';
-import { type TokenPair, type Tokens, unauthorized } from './tokens.ts';
+import type { KeyRing } from './key-ring.ts';
+import type { PasswordGate } from './password-gate.ts';
+import { checkPassword } from './passwords.ts';
+import type { Sessions } from './sessions.ts';
+import { TICKET_SECONDS } from './token-lifetimes.ts';
+import { type AccessClaims, type TokenPair, type Tokens, unauthorized } from './tokens.ts';
 import type { User, Users } from './users.ts';
+import { toJwk } from './verifying-key.ts';
 
 export interface AuthPorts {
   readonly users: Users;
   readonly tokens: Tokens;
-  readonly limiter: LoginLimiter;
-  readonly endedSessions: EndedSessions;
+  readonly keyRing: KeyRing;
+  readonly sessions: Sessions;
+  readonly passwordGate: PasswordGate;
   readonly currentUsers: CurrentUsers;
-  readonly telemetry: Telemetry;
+}
+
+export interface AuthenticateOptions {
+  /** Whether the route takes `?ticket=` from those who cannot send headers. */
+  readonly takesTicket: boolean;
 }
 
 const BEARER = /^Bearer +([\w~+/.-]+=*)$/i;
+const KEY_SET_HEADERS = { 'Cache-Control': 'public, max-age=60' };
 
 /** The subject of the request's token; throws `unauthorized`. */
-export async function authenticate(request: HttpRequest, ports: AuthPorts): Promise<Principal> {
-  const [, token] = BEARER.exec(request.headers.get('authorization') ?? '') ?? [];
-  if (token === undefined) throw unauthorized();
-  const claims = ports.tokens.verifyAccess(token);
-  const isCurrent = await ports.currentUsers.accepts(claims);
-  if (!isCurrent || ports.endedSessions.has(claims.sessionId)) throw unauthorized();
+export async function authenticate(
+  request: HttpRequest,
+  ports: AuthPorts,
+  options: AuthenticateOptions,
+): Promise<Principal> {
+  const claims = await readClaims(request, ports, options);
+  if (!(await stands(claims, ports))) throw unauthorized();
   return { ...claims, scope: UNSCOPED };
 }
 
+/** Whether what a token says still holds. Streams ask it again now and then. */
+async function stands(claims: AccessClaims, { currentUsers, sessions }: AuthPorts): Promise<boolean> {
+  return (await currentUsers.accepts(claims)) && !(await sessions.hasEnded(claims.sessionId));
+}
+
+async function readClaims(
+  request: HttpRequest,
+  { tokens, sessions }: AuthPorts,
+  { takesTicket }: AuthenticateOptions,
+): Promise<AccessClaims> {
+  const authorization = request.headers.get('authorization');
+  if (authorization === undefined && takesTicket) {
+    const [ticket = '', ...more] = new URLSearchParams(request.query).getAll('ticket');
+    if (more.length > 0) throw unauthorized();
+    const claims = await tokens.verifyTicket(ticket);
+    await sessions.useTicket(claims, request.remoteAddress);
+    return claims;
+  }
+  const [, token] = BEARER.exec(authorization ?? '') ?? [];
+  if (token === undefined) throw unauthorized();
+  return await tokens.verifyAccess(token);
+}
+
 export function authRoutes(ports: AuthPorts): Route[] {
+  return [...openRoutes(ports), ...sessionRoutes(ports)];
+}
+
+function openRoutes(ports: AuthPorts): Route[] {
   return [
     {
       method: 'POST',
@@ -53,12 +101,28 @@ export function authRoutes(ports: AuthPorts): Route[] {
       handle: (context) => refresh(context, ports),
     },
     {
+      method: 'GET',
+      path: '/.well-known/jwks.json',
+      isBare: true,
+      access: 'public',
+      operation: JWKS,
+      handle: async () => {
+        const { headers, ...response } = jsonResponse({ keys: (await ports.keyRing.all()).map(toJwk) });
+        return { ...response, headers: { ...headers, ...KEY_SET_HEADERS } };
+      },
+    },
+  ];
+}
+
+function sessionRoutes(ports: AuthPorts): Route[] {
+  return [
+    {
       method: 'POST',
       path: '/auth/logout',
       access: 'signed_in',
       operation: LOGOUT,
       handle: async ({ principal }) => {
-        ports.endedSessions.end(principal.sessionId);
+        await ports.sessions.end(principal, 'logout');
         return { status: 204, headers: {} };
       },
     },
@@ -69,36 +133,81 @@ export function authRoutes(ports: AuthPorts): Route[] {
       operation: ME,
       handle: async ({ principal: { username, role } }) => jsonResponse({ username, role }),
     },
+    {
+      method: 'POST',
+      path: '/auth/password',
+      access: 'signed_in',
+      operation: CHANGE_PASSWORD,
+      handle: (context) => changePassword(context, ports),
+    },
+    {
+      method: 'POST',
+      path: '/auth/ticket',
+      access: 'signed_in',
+      operation: CREATE_TICKET,
+      handle: ({ principal }) => createTicket(principal, ports),
+    },
   ];
 }
 
 async function login({ request, requestId }: PublicContext, ports: AuthPorts): Promise<HttpResponse> {
-  const { users, tokens, limiter, telemetry } = ports;
-  const { username, password } = await readJson(request, LoginBody);
-  const waitSeconds = limiter.attempt(username, request.remoteAddress);
-  if (waitSeconds > 0) {
-    const error = new MillraceError('too_many_requests', `Too many failed logins: wait ${waitSeconds} s.`);
-    return problemResponse(error, { requestId, headers: { 'Retry-After': String(waitSeconds) } });
-  }
-  const user = await users.verify(username, password);
-  if (user === undefined) {
-    telemetry.emit('login_failed', { username: quoteValue(username), address: request.remoteAddress });
-    throw new MillraceError('unauthorized', 'User name or password is wrong.');
-  }
-  limiter.succeeded(username, request.remoteAddress);
+  const credentials = await readJson(request, LoginBody);
+  const verdict = await ports.passwordGate.check({ ...credentials, address: request.remoteAddress });
+  if (verdict.kind === 'wait') return waitResponse(verdict.seconds, requestId);
+  if (verdict.kind === 'wrong') throw new MillraceError('unauthorized', 'User name or password is wrong.');
+  const { user } = verdict;
   ports.currentUsers.learn(user);
-  return tokenResponse(tokens.issue(toSubject(user)));
+  return tokenResponse(await ports.tokens.issue(toSubject(user)));
 }
 
 async function refresh({ request }: PublicContext, ports: AuthPorts): Promise<HttpResponse> {
+  const { users, tokens, sessions, currentUsers } = ports;
   const body = await readJson(request, RefreshBody);
-  const claims = ports.tokens.verifyRefresh(body.refresh_token);
-  if (ports.endedSessions.has(claims.sessionId)) throw unauthorized();
-  const user = await ports.users.find(claims.username);
+  const claims = await tokens.verifyRefresh(body.refresh_token);
+  const user = await users.find(claims.username);
   // A changed password or role is a new version: older refresh tokens end there.
   if (user === undefined || user.isDisabled || user.version !== claims.version) throw unauthorized();
-  ports.currentUsers.learn(user);
-  return tokenResponse(ports.tokens.issue(toSubject(user), claims.sessionId));
+  await sessions.useRefreshToken(claims, request.remoteAddress);
+  currentUsers.learn(user);
+  return tokenResponse(await tokens.reissue(toSubject(user), claims));
+}
+
+/** All other sessions end with the old password; this one goes on with the tokens of the answer. */
+async function changePassword(
+  { request, requestId, principal }: RequestContext,
+  ports: AuthPorts,
+): Promise<HttpResponse> {
+  const { users, tokens, currentUsers, passwordGate } = ports;
+  const { username, sessionId } = principal;
+  const { current_password: password, new_password: newPassword } = await readJson(request, PasswordBody);
+  checkPassword(newPassword);
+  const verdict = await passwordGate.check({ username, password, address: request.remoteAddress });
+  if (verdict.kind === 'wait') return waitResponse(verdict.seconds, requestId);
+  // Not 401: the token is good, and who sent it must not be made to log in again.
+  if (verdict.kind === 'wrong') throw new MillraceError('forbidden', 'current_password is wrong.');
+  if (newPassword === password) throw new MillraceError('unprocessable', 'The new password is the old one.');
+  await users.setPassword(username, newPassword, username);
+  const user = await users.find(username);
+  if (user === undefined) throw unauthorized();
+  currentUsers.learn(user);
+  return tokenResponse(await tokens.issue(toSubject(user), sessionId));
+}
+
+async function createTicket(
+  { username, sessionId }: Principal,
+  { users, tokens }: AuthPorts,
+): Promise<HttpResponse> {
+  const user = await users.find(username);
+  if (user === undefined || user.isDisabled) {
+    throw new MillraceError('forbidden', 'Tickets are for users that are logged in.');
+  }
+  const ticket = await tokens.issueTicket(toSubject(user), sessionId);
+  return jsonResponse({ ticket, expires_in: TICKET_SECONDS });
+}
+
+function waitResponse(seconds: number, requestId: string): HttpResponse {
+  const error = new MillraceError('too_many_requests', `Too many failed logins: wait ${seconds} s.`);
+  return problemResponse(error, { requestId, headers: { 'Retry-After': String(seconds) } });
 }
 
 function toSubject({ name, role, version }: User) {

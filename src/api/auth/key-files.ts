@@ -1,20 +1,23 @@
 /**
  * Keys of the API in files that only their owner can read, made at the first start: the Ed25519 pair that signs
- * tokens and the secret that signs cursors.
+ * tokens, which is replaced now and then, and the secret that signs cursors.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage, MillraceError } from '../../errors.ts';
-import { makeKeyDirectory, readOrMakeKey } from '../../key-file.ts';
+import { makeKeyDirectory, readOrMakeKey, replaceKey } from '../../key-file.ts';
+import { toVerifyingKey, type VerifyingKey } from './verifying-key.ts';
 
-export interface SigningKey {
-  /** JWK thumbprint of the public key (RFC 7638), so that the same key has the same id everywhere. */
-  readonly id: string;
+export interface SigningKey extends VerifyingKey {
   readonly privatePem: string;
-  readonly publicPem: string;
+  /** Milliseconds since the epoch. */
+  readonly madeMs: number;
 }
 
 export interface ApiKeys {
+  /** Where they are; the signing key there may be replaced at any time. */
+  readonly directory: string;
   readonly signing: SigningKey;
   readonly cursorSecret: Buffer;
 }
@@ -23,15 +26,42 @@ const SECRET_BYTES = 32;
 
 /** Reads the keys of `directory`; makes what is missing. Two programs that start at once get the same keys. */
 export function loadApiKeys(directory: string): ApiKeys {
-  try {
+  return withKeys(directory, () => {
     makeKeyDirectory(directory);
-    const privatePem = readOrMakeKey(join(directory, 'token-signing.pem'), newPrivatePem);
     const secret = readOrMakeKey(join(directory, 'cursor-secret'), () =>
       randomBytes(SECRET_BYTES).toString('hex'),
     );
     const cursorSecret = Buffer.from(secret.trim(), 'hex');
     if (cursorSecret.byteLength < SECRET_BYTES) throw new Error('cursor-secret is too short');
-    return { signing: toSigningKey(privatePem), cursorSecret };
+    return { directory, signing: readSigningKey(directory), cursorSecret };
+  });
+}
+
+/** The key that is to sign from now on; made when missing. */
+export function readSigningKey(directory: string): SigningKey {
+  return withKeys(directory, () => {
+    const path = signingPath(directory);
+    const privatePem = readOrMakeKey(path, newPrivatePem);
+    return toSigningKey(privatePem, statSync(path).mtimeMs);
+  });
+}
+
+/** Puts a new signing key in the place of the old one, whose private half is gone after that. */
+export function replaceSigningKey(directory: string, nowMs: number): SigningKey {
+  return withKeys(directory, () => {
+    replaceKey(signingPath(directory), newPrivatePem(), nowMs);
+    // Not the one just written, if another program was as fast.
+    return readSigningKey(directory);
+  });
+}
+
+function signingPath(directory: string): string {
+  return join(directory, 'token-signing.pem');
+}
+
+function withKeys<T>(directory: string, work: () => T): T {
+  try {
+    return work();
   } catch (error) {
     if (error instanceof MillraceError) throw error;
     throw new MillraceError(
@@ -45,14 +75,8 @@ function newPrivatePem(): string {
   return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
-function toSigningKey(privatePem: string): SigningKey {
-  const publicKey = createPublicKey(createPrivateKey(privatePem));
-  const jwk = publicKey.export({ format: 'jwk' });
-  if (jwk.crv !== 'Ed25519') throw new Error('token-signing.pem holds no Ed25519 key');
-  const canonical = JSON.stringify({ crv: jwk.crv, kty: jwk.kty, x: jwk.x });
-  return {
-    id: createHash('sha256').update(canonical).digest('base64url'),
-    privatePem,
-    publicPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-  };
+function toSigningKey(privatePem: string, madeMs: number): SigningKey {
+  const { crv, x } = createPublicKey(createPrivateKey(privatePem)).export({ format: 'jwk' });
+  if (crv !== 'Ed25519' || x === undefined) throw new Error('token-signing.pem holds no Ed25519 key');
+  return { ...toVerifyingKey(x), privatePem, madeMs };
 }

@@ -1,7 +1,19 @@
 /**
- * Slows down guessing of passwords. Failures are counted per user and address, and per address; never per user
- * alone, so that nobody can lock somebody else out. The clock is handed in.
+ * Slows down guessing of passwords. The clock is handed in. What counts, each with free failures and then a back-off
+ * of up to a minute:
+ * - failures of a user at an address, for everybody there;
+ * - failures at an address, for all but the users that have logged in from there before;
+ * - addresses at which a user failed, likewise. One address counts once, so that only guessing from many places can
+ *   slow a user down at a new one, and nothing does so at an address where the user is known.
  */
+
+export interface LoginAttempt {
+  readonly username: string;
+  /** As `addressGroup` gives it. */
+  readonly address: string;
+  /** Whether the user has logged in from there before. */
+  readonly isKnown: boolean;
+}
 
 interface Tally {
   failureCount: number;
@@ -9,11 +21,18 @@ interface Tally {
   lastMs: number;
 }
 
+interface Key {
+  readonly text: string;
+  readonly freeCount: number;
+}
+
 const FREE_FAILURES_PER_PAIR = 5;
 const FREE_FAILURES_PER_ADDRESS = 50;
+const FREE_ADDRESSES_PER_USER = 30;
 const MAX_BLOCK_MS = 60_000;
 const FORGET_MS = 15 * 60_000;
 const MAX_ENTRIES = 10_000;
+const MAX_NAME_CHARACTERS = 64;
 
 export class LoginLimiter {
   readonly #now: () => number;
@@ -28,44 +47,60 @@ export class LoginLimiter {
    * Counts an attempt as failed until `succeeded` is called, so that attempts under way count too.
    * Returns 0, or the seconds to wait when the attempt must not be made.
    */
-  attempt(username: string, address: string): number {
-    const keys = keysOf(username, address);
+  attempt(attempt: LoginAttempt): number {
+    const { pair, address, user } = keysOf(attempt);
+    const keys = attempt.isKnown ? [pair] : [pair, address, user];
     const now = this.#now();
-    const waitMs = Math.max(...keys.map(([key]) => (this.#tallies.get(key)?.blockedUntilMs ?? 0) - now));
+    const waitMs = Math.max(...keys.map((key) => (this.#tallies.get(key.text)?.blockedUntilMs ?? 0) - now));
     if (waitMs > 0) return Math.ceil(waitMs / 1000);
-    for (const [key, freeCount] of keys) this.#fail(key, freeCount);
+    const failureCount = this.#fail(pair);
+    if (attempt.isKnown) return 0;
+    this.#fail(address);
+    if (failureCount === 1) this.#fail(user);
     return 0;
   }
 
-  succeeded(username: string, address: string): void {
-    const [[pair], [whole]] = keysOf(username, address);
-    this.#tallies.delete(pair);
-    const tally = this.#tallies.get(whole);
-    if (tally !== undefined) tally.failureCount--;
+  succeeded(attempt: LoginAttempt): void {
+    const { pair, address, user } = keysOf(attempt);
+    const isOnlyAttempt = this.#tallies.get(pair.text)?.failureCount === 1;
+    this.#tallies.delete(pair.text);
+    if (attempt.isKnown) return;
+    this.#takeBack(address);
+    if (isOnlyAttempt) this.#takeBack(user);
   }
 
-  #fail(key: string, freeCount: number): void {
+  #fail({ text, freeCount }: Key): number {
     const now = this.#now();
-    const before = this.#tallies.get(key);
+    const before = this.#tallies.get(text);
     const isFresh = before !== undefined && now - before.lastMs < FORGET_MS;
     const failureCount = (isFresh ? before.failureCount : 0) + 1;
     const excess = failureCount - freeCount;
     const blockMs = excess < 0 ? 0 : Math.min(MAX_BLOCK_MS, 1000 * 2 ** excess);
-    this.#tallies.delete(key);
-    this.#tallies.set(key, { failureCount, blockedUntilMs: now + blockMs, lastMs: now });
-    if (this.#tallies.size <= MAX_ENTRIES) return;
+    this.#tallies.delete(text);
+    this.#tallies.set(text, { failureCount, blockedUntilMs: now + blockMs, lastMs: now });
+    if (this.#tallies.size > MAX_ENTRIES) this.#forgetOldest();
+    return failureCount;
+  }
+
+  #takeBack({ text }: Key): void {
+    const tally = this.#tallies.get(text);
+    if (tally !== undefined) tally.failureCount--;
+  }
+
+  #forgetOldest(): void {
     for (const oldest of this.#tallies.keys()) {
       this.#tallies.delete(oldest);
-      break;
+      return;
     }
   }
 }
 
-type Key = readonly [key: string, freeCount: number];
-
-function keysOf(username: string, address: string): readonly [Key, Key] {
-  return [
-    [`${address} ${username.slice(0, 64)}`, FREE_FAILURES_PER_PAIR],
-    [address, FREE_FAILURES_PER_ADDRESS],
-  ];
+/** The first character tells the kinds apart, and an address holds no space. */
+function keysOf({ username, address }: LoginAttempt): Readonly<Record<'pair' | 'address' | 'user', Key>> {
+  const name = username.slice(0, MAX_NAME_CHARACTERS);
+  return {
+    pair: { text: `p ${address} ${name}`, freeCount: FREE_FAILURES_PER_PAIR },
+    address: { text: `a ${address}`, freeCount: FREE_FAILURES_PER_ADDRESS },
+    user: { text: `u ${name}`, freeCount: FREE_ADDRESSES_PER_USER },
+  };
 }

@@ -1,0 +1,62 @@
+/**
+ * Table `auth_keys`: the public keys of every program on this database, so that each accepts the tokens of all.
+ */
+import type { QueryPort } from '../../pipeline/query-port.ts';
+import { toVerifyingKey, type VerifyingKey } from './verifying-key.ts';
+
+export interface PublishedKey {
+  readonly key: VerifyingKey;
+  /** Milliseconds since the epoch. */
+  readonly expiresMs: number;
+}
+
+interface KeyRow {
+  readonly id: string;
+  readonly x: string;
+  readonly expires_ms: number;
+}
+
+export const MAX_KEYS = 64;
+const WRITE_TIMEOUT_MS = 5000;
+
+const SELECT_KEYS = `
+SELECT id, argMax(k.x, k.version) AS x, toUnixTimestamp64Milli(argMax(k.expires_at, k.version)) AS expires_ms
+FROM auth_keys AS k
+GROUP BY id
+HAVING expires_ms > {now_ms:Int64}
+ORDER BY expires_ms DESC
+LIMIT {max_keys:UInt8}`;
+
+/** Those that have not expired, by id; the ones that last longest when there are too many. */
+export async function readPublicKeys(
+  store: QueryPort,
+  { nowMs, signal }: { readonly nowMs: number; readonly signal: AbortSignal },
+): Promise<Map<string, PublishedKey>> {
+  const params = { now_ms: nowMs, max_keys: MAX_KEYS };
+  const rows = await store.query<KeyRow>(SELECT_KEYS, params, { signal });
+  const keys = new Map<string, PublishedKey>();
+  for (const { id, x, expires_ms: expiresMs } of rows) {
+    const key = readKey(x);
+    if (key?.id === id) keys.set(id, { key, expiresMs });
+  }
+  return keys;
+}
+
+/** Resolves when every program that reads from now on finds the key good until `expiresMs`. */
+export async function publishKey(
+  store: QueryPort,
+  { id, x }: VerifyingKey,
+  { nowMs, expiresMs }: { readonly nowMs: number; readonly expiresMs: number },
+): Promise<void> {
+  const row = { id, x, version: nowMs * 1000, expires_at: new Date(expiresMs).toISOString() };
+  await store.insertJson('auth_keys', [row], { signal: AbortSignal.timeout(WRITE_TIMEOUT_MS) });
+}
+
+/** What another program wrote there must not keep the other keys from being read. */
+function readKey(x: string): VerifyingKey | undefined {
+  try {
+    return toVerifyingKey(x);
+  } catch {
+    return undefined;
+  }
+}
