@@ -34,6 +34,7 @@ export const ERROR_KINDS = {
   forbidden: { status: 403, isRetryable: false, title: 'Forbidden' },
   not_found: { status: 404, isRetryable: false, title: 'Not found' },
   method_not_allowed: { status: 405, isRetryable: false, title: 'Method not allowed' },
+  not_acceptable: { status: 406, isRetryable: false, title: 'Not acceptable' },
   payload_too_large: { status: 413, isRetryable: false, title: 'Payload is too large' },
   unsupported_media_type: { status: 415, isRetryable: false, title: 'Unsupported media type' },
   unprocessable: { status: 422, isRetryable: false, title: 'Cannot be processed' },

@@ -78,7 +78,7 @@ export class ApiService {
         tls,
         requestDeadlineMs,
         handler: (request) => app.handle(request),
-        failure: (error) => app.failure(error),
+        failure: (error, requestId) => app.failure(error, requestId),
       },
       this.#main,
     );

@@ -53,9 +53,9 @@ export class Front {
     }
   }
 
-  /** The response to what happened outside a handler: a deadline, a doubtful frame. */
-  failure(error: MillraceError): HttpResponse {
-    return this.#fail(error, randomUUID());
+  /** The response to what happened outside a handler: a deadline, a doubtful frame, a body that broke off. */
+  failure(error: MillraceError, requestId: string = randomUUID()): HttpResponse {
+    return this.#fail(error, requestId);
   }
 
   async #route(request: HttpRequest, requestId: string): Promise<HttpResponse> {

@@ -4,6 +4,13 @@
 import { MillraceError } from '../errors.ts';
 import type { QueryOptions, QueryPort, QuerySelection } from '../pipeline/query-port.ts';
 
+interface LimitedStatement {
+  readonly sql: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  /** Of ClickHouse, in place of or besides the limits. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+}
+
 const LIMITS = {
   max_execution_time: 10,
   timeout_overflow_mode: 'throw',
@@ -17,6 +24,16 @@ const LIMITS = {
   cancel_http_readonly_queries_on_client_close: 1,
 } as const;
 
+/** A result that is streamed may be of any size and take any time; its reader and its memory are what bounds it. */
+const STREAM_LIMITS = {
+  max_memory_usage: LIMITS.max_memory_usage,
+  max_execution_time: 0,
+  max_threads: 2,
+  max_block_size: 8192,
+  readonly: 2,
+  cancel_http_readonly_queries_on_client_close: 1,
+} as const;
+
 /** TOO_MANY_ROWS, TIMEOUT_EXCEEDED, TOO_SLOW, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES. */
 const LIMIT_CODES: ReadonlySet<unknown> = new Set([158, 159, 160, 307, 396]);
 const MEMORY_LIMIT_CODE = 241;
@@ -24,22 +41,38 @@ const MEMORY_LIMIT_CODE = 241;
 /** Runs one query of a client within the limits; one that would pass them is `unprocessable`. */
 export async function selectLimited<Row>(
   store: QueryPort,
-  statement: { readonly sql: string; readonly params: Readonly<Record<string, unknown>> },
+  statement: LimitedStatement,
   signal: AbortSignal,
 ): Promise<QuerySelection<Row>> {
-  const options: QueryOptions = { settings: LIMITS, signal };
+  const options: QueryOptions = { settings: { ...LIMITS, ...statement.settings }, signal };
   try {
     return await store.select<Row>(statement.sql, statement.params, options);
   } catch (error) {
-    if (isTooCostly(error)) {
-      throw new MillraceError(
-        'unprocessable',
-        'The query would read too much: narrow the time range or add a filter by service or host.',
-        { cause: error },
-      );
-    }
-    throw error;
+    throw toRefusal(error);
   }
+}
+
+/** Rows of one statement of a client in chunks, without limits on their number or the time. */
+export async function* streamUncapped<Row>(
+  store: QueryPort,
+  statement: LimitedStatement,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Row[]> {
+  const settings = { ...STREAM_LIMITS, ...statement.settings };
+  try {
+    yield* store.stream<Row>(statement.sql, statement.params, { settings, signal });
+  } catch (error) {
+    throw toRefusal(error);
+  }
+}
+
+function toRefusal(error: unknown): unknown {
+  if (!isTooCostly(error)) return error;
+  return new MillraceError(
+    'unprocessable',
+    'The query would read too much: narrow the time range or add a filter by service or host.',
+    { cause: error },
+  );
 }
 
 function isTooCostly(error: unknown): boolean {

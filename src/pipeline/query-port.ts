@@ -26,6 +26,8 @@ export interface QueryPort {
   /** `sql` is a SELECT without FORMAT clause. */
   query<Row>(sql: string, params?: QueryParams, options?: QueryOptions): Promise<Row[]>;
   select<Row>(sql: string, params?: QueryParams, options?: QueryOptions): Promise<QuerySelection<Row>>;
+  /** Rows in chunks as they come, for results of any size. Leaving the loop early, or the signal, ends the query. */
+  stream<Row>(sql: string, params?: QueryParams, options?: QueryOptions): AsyncIterable<readonly Row[]>;
   /** For the few rows of management tables; resolves when ClickHouse acknowledged them. */
   insertJson(table: string, rows: readonly object[], options?: QueryOptions): Promise<void>;
 }

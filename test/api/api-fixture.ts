@@ -136,7 +136,7 @@ export async function startApi(
         contract.check(request, response);
         return response;
       },
-      failure: (error) => app.failure(error),
+      failure: (error, requestId) => app.failure(error, requestId),
     },
     telemetry,
   );

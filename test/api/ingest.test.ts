@@ -276,6 +276,7 @@ describe.each(SERVERS)('ingest on %s', (kind) => {
     const { store } = clickhouse;
     const broken = await startApi(kind, {
       query: (sql, params, options) => store.query(sql, params, options),
+      stream: (sql, params, options) => store.stream(sql, params, options),
       insertJson: (table, rows) => store.insertJson(table, rows),
       select: () => store.select('SELECT secret_column FROM users'),
     });

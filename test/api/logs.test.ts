@@ -300,6 +300,7 @@ describe.each(SERVERS)('logs on %s', (kind) => {
     const { store } = clickhouse;
     const limited = await startApi(kind, {
       query: (sql, params, options) => store.query(sql, params, options),
+      stream: (sql, params, options) => store.stream(sql, params, options),
       insertJson: (table, rows) => store.insertJson(table, rows),
       // As the store has it, with a table that is too large for the limit.
       select: (sql, params, options) =>

@@ -17,7 +17,7 @@ export interface Transport extends BodyFlow {
   send(head: ResponseHead, body: string | Uint8Array | undefined, isClosing: boolean): void;
   startStream(head: ResponseHead): void;
   /** False: no room; `Exchange.drained` is called when there is. */
-  write(chunk: string | Uint8Array): boolean;
+  write(bytes: Uint8Array): boolean;
   endStream(): void;
   cut(): void;
 }
@@ -34,6 +34,11 @@ export interface RequestHead {
 const LINGER_MS = 1000;
 /** A client that takes nothing of a stream for this long is cut off. */
 const STALL_MS = 30_000;
+/**
+ * uWebSockets.js says that there is room as soon as some bytes went, not when all it holds have gone: what is added
+ * then must be less than what went, or a slow reader would fill the memory.
+ */
+const MAX_WRITE_BYTES = 16_384;
 
 /** Modes: `open` (handler runs) → `answering` (body lingers or stream runs) → `done`; an abort goes to `done`. */
 export class Exchange {
@@ -109,18 +114,21 @@ export class Exchange {
   }
 
   #answer(response: HttpResponse, isClosing = false): void {
+    const stream = isStream(response.body) ? response.body : undefined;
+    const body = isStream(response.body) ? undefined : response.body;
+    const isWanted = this.#mode === 'open' && this.#head.method !== 'HEAD';
+    if (stream !== undefined && !isWanted) void release(stream);
     if (this.#mode !== 'open') return;
     this.#mode = 'answering';
     clearTimeout(this.#timer);
-    const { body } = response;
-    if (typeof body === 'function' && this.#head.method !== 'HEAD') {
-      void this.#stream(response, body);
+    if (stream !== undefined && isWanted) {
+      void this.#stream(response, stream);
       return;
     }
     const send = (mustClose: boolean): void => {
       if (this.#mode === 'done') return;
       this.#finish();
-      this.#transport.send(response, typeof body === 'function' ? undefined : body, mustClose);
+      this.#transport.send(response, body, mustClose);
     };
     // A client that waits for "100 Continue" sends nothing before it is answered.
     if (isClosing || this.#body.isComplete || this.#head.headers.has('expect')) {
@@ -131,15 +139,22 @@ export class Exchange {
     this.#body.discard(() => send(false));
   }
 
-  async #stream(head: ResponseHead, produce: BodyStream): Promise<void> {
+  async #stream(head: ResponseHead, body: BodyStream): Promise<void> {
     this.#body.discard(() => undefined);
     this.#transport.startStream(head);
     try {
-      await produce({ write: (chunk) => this.#write(chunk), signal: this.#abort.signal });
+      for await (const chunk of body) {
+        const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+        for (let start = 0; start < bytes.byteLength; start += MAX_WRITE_BYTES) {
+          await this.#write(bytes.subarray(start, start + MAX_WRITE_BYTES));
+        }
+        this.#abort.signal.throwIfAborted();
+      }
       if (this.#isDone) return;
       this.#finish();
       this.#transport.endStream();
-    } catch {
+    } catch (error) {
+      if (!this.#isDone) this.#options.failure(toMillraceError(error), head.headers['X-Request-Id']);
       this.#cut();
     }
   }
@@ -148,10 +163,10 @@ export class Exchange {
     return this.#mode === 'done';
   }
 
-  async #write(chunk: string | Uint8Array): Promise<void> {
+  /** `bytes` is not empty: an empty chunk would end a chunked body. */
+  async #write(bytes: Uint8Array): Promise<void> {
     this.#abort.signal.throwIfAborted();
-    // An empty chunk would end a chunked body.
-    if (chunk.length === 0 || this.#transport.write(chunk)) return;
+    if (this.#transport.write(bytes)) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => this.#cut(), STALL_MS);
       this.#wakeWriter = () => {
@@ -175,6 +190,19 @@ export class Exchange {
     this.#mode = 'done';
     clearTimeout(this.#timer);
     this.#onDone();
+  }
+}
+
+function isStream(body: HttpResponse['body']): body is BodyStream {
+  return typeof body === 'object' && Symbol.asyncIterator in body;
+}
+
+/** Ends a stream that nobody will read, and what it holds. */
+async function release(stream: BodyStream): Promise<void> {
+  try {
+    await stream[Symbol.asyncIterator]().return?.();
+  } catch {
+    // There is nobody left to tell.
   }
 }
 

@@ -129,8 +129,8 @@ class NodeTransport implements Transport {
     this.#response.flushHeaders();
   }
 
-  write(chunk: string | Uint8Array): boolean {
-    return this.#response.write(chunk);
+  write(bytes: Uint8Array): boolean {
+    return this.#response.write(bytes);
   }
 
   endStream(): void {

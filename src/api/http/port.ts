@@ -24,14 +24,12 @@ export interface HttpRequest {
   readBody(maxBytes: number): Promise<ArrayBuffer>;
 }
 
-interface BodyWriter {
-  /** Resolves when there is room for more; rejects when the client is gone or does not read. */
-  write(chunk: string | Uint8Array): Promise<void>;
-  readonly signal: AbortSignal;
-}
-
-/** Writes a body of unknown length. Ends it by resolving; a rejection cuts the connection, so that it shows. */
-export type BodyStream = (writer: BodyWriter) => Promise<void>;
+/**
+ * A body of unknown length, made while it is sent: the next chunk is asked for when there is room for it. Its end
+ * ends the body; an error cuts the connection, so that it shows. When the client is gone `request.signal` is
+ * aborted, which a source that waits must listen to, and the iterator is returned at its next step.
+ */
+export type BodyStream = AsyncIterable<string | Uint8Array>;
 
 export interface HttpResponse {
   readonly status: number;
@@ -48,8 +46,11 @@ export interface HttpServerOptions {
   /** From the end of the headers to the start of the response; then `failure('deadline_exceeded')` is sent. */
   readonly requestDeadlineMs: number;
   readonly handler: (request: HttpRequest) => Promise<HttpResponse>;
-  /** The response to what the server itself refuses, and to what `handler` threw. Must not throw. */
-  readonly failure: (error: MillraceError) => HttpResponse;
+  /**
+   * The response to what the server itself refuses, and to what `handler` threw; with the id of its request when a
+   * body broke off, which nobody can be told any more. Must not throw.
+   */
+  readonly failure: (error: MillraceError, requestId?: string) => HttpResponse;
 }
 
 export interface HttpServer {

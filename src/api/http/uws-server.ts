@@ -164,11 +164,11 @@ class UwsTransport implements Transport {
     if (!this.isGone) this.#response.cork(() => this.#writeHead(head));
   }
 
-  write(chunk: string | Uint8Array): boolean {
+  write(bytes: Uint8Array): boolean {
     if (this.isGone) return false;
     let hasRoom = true;
     this.#response.cork(() => {
-      hasRoom = this.#response.write(chunk);
+      hasRoom = this.#response.write(bytes);
     });
     return hasRoom;
   }

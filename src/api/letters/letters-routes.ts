@@ -8,7 +8,7 @@ import { decodeEventId } from '../../event/event-id.ts';
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { decodeCursor, encodeCursor } from '../logs/cursor.ts';
-import { bindingOf, readRange } from '../logs/logs-routes.ts';
+import { bindingOf, readRange } from '../logs/logs-query.ts';
 import type { Statement } from '../logs/logs-sql.ts';
 import { SourceNames } from '../logs/sources.ts';
 import { jsonResponse } from '../problem.ts';

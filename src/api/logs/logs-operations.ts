@@ -2,7 +2,7 @@
  * What the routes of logs take and answer.
  */
 import { Type } from 'typebox';
-import { jsonAnswer, type Operation } from '../openapi/operation.ts';
+import { jsonAnswer, jsonContent, type Operation } from '../openapi/operation.ts';
 import {
   AnyOf,
   CursorParam,
@@ -10,12 +10,13 @@ import {
   FromParam,
   LimitParam,
   PageOf,
+  QueryMeta,
   ToParam,
 } from '../openapi/schemas.ts';
 import { EXAMPLE_LOG, Log } from './log-schema.ts';
 
 /** Parameters that choose logs, wherever logs are listed or counted. */
-const LOG_FILTER_PARAMS = {
+export const LOG_FILTER_PARAMS = {
   from: FromParam,
   to: ToParam,
   service: AnyOf('Service that wrote it'),
@@ -43,7 +44,7 @@ const LOG_FILTER_PARAMS = {
 };
 
 /** For the options of a query's schema that has `LOG_FILTER_PARAMS`. */
-const ATTRIBUTE_PARAMS = {
+export const ATTRIBUTE_PARAMS = {
   patternProperties: {
     '^attr\\..+$': Type.Array(Type.String(), {
       description: '`attr.<key>=value`: value of that key of the metadata',
@@ -51,30 +52,91 @@ const ATTRIBUTE_PARAMS = {
   },
 };
 
-const LogsQuery = Type.Object(
+/** Rows on each side of a log. */
+const MAX_CONTEXT = 100;
+
+export const LogsQuery = Type.Object(
   {
     ...LOG_FILTER_PARAMS,
     limit: LimitParam,
     cursor: CursorParam,
     order: Type.Enum(['desc', 'asc'], { default: 'desc', description: 'By time: newest or oldest first' }),
+    count: Type.Optional(
+      Type.Enum(['exact', 'estimate'], { description: 'Gives `page.total`; an estimate costs little' }),
+    ),
   },
   ATTRIBUTE_PARAMS,
 );
 
+const EXPORT_NOTE = `A parameter that is repeated means any of its values; different parameters must all hold.
+
+Walking the pages gives every log that was there at the first one exactly once; newer ones may appear, never twice.
+
+With \`Accept: application/x-ndjson\` or \`text/csv\` everything is streamed as one state, without a cap (\`limit\` gives
+the first ones only; there is no \`cursor\` and no \`count\`). A complete stream ends in a line that says so:
+\`{"end":true,"rows":n}\`, or in CSV \`#end\` and the number of logs in the first two columns. A stream that breaks off
+lacks it, and its connection is cut. In CSV a text that a spreadsheet would take for a formula begins with \`'\`; every
+text is in quotes, and lists and objects are JSON.`;
+
+const EXAMPLE_LINES = `${JSON.stringify(EXAMPLE_LOG)}\n{"end":true,"rows":1}\n`;
+const EXAMPLE_TABLE =
+  'id,timestamp,…\r\n"019c1403-2c00-7000-8000-010000000007","2026-01-31T12:00:00.000000Z",…\r\n#end,1,…\r\n';
+
 export const LIST_LOGS: Operation = {
   id: 'listLogs',
   summary: 'Logs, newest first',
-  description: 'A parameter that is repeated means any of its values; different parameters must all hold.',
+  description: EXPORT_NOTE,
   tag: 'logs',
   query: LogsQuery,
-  answers: { 200: jsonAnswer('One page', PageOf(Log, 'LogPage'), examplePage(EXAMPLE_LOG)) },
-  problems: ['unprocessable'],
+  answers: {
+    200: {
+      description: 'One page, or all as lines',
+      content: {
+        ...jsonContent(PageOf(Log, 'LogPage'), examplePage(EXAMPLE_LOG)),
+        'application/x-ndjson': { schema: Type.String(), example: EXAMPLE_LINES },
+        'text/csv': { schema: Type.String(), example: EXAMPLE_TABLE },
+      },
+      headers: { Link: 'The pages around this one, as `rel="next"` and `rel="prev"`' },
+    },
+  },
+  problems: ['not_acceptable', 'unprocessable', 'too_many_requests'],
 };
+
+export const LogQuery = Type.Object({
+  context: Type.Integer({
+    minimum: 0,
+    maximum: MAX_CONTEXT,
+    default: 0,
+    description: 'Logs to show before and after it, of the same host and service, within a day',
+  }),
+});
+
+const LogInContext = Type.Object(
+  {
+    ...Log.properties,
+    context: Type.Optional(
+      Type.Object(
+        { before: Type.Array(Log), after: Type.Array(Log) },
+        { description: 'Where `context` is given; both oldest first' },
+      ),
+    ),
+    meta: Type.Optional(QueryMeta),
+  },
+  { $id: 'LogInContext' },
+);
 
 export const GET_LOG: Operation = {
   id: 'getLog',
-  summary: 'One log',
+  summary: 'One log, or a log among its neighbours',
   tag: 'logs',
-  answers: { 200: jsonAnswer('The log, which never changes: it may be cached', Log, EXAMPLE_LOG) },
-  problems: ['not_found'],
+  query: LogQuery,
+  headers: { 'If-None-Match': Type.String({ description: 'The ETag of an earlier answer' }) },
+  answers: {
+    200: {
+      ...jsonAnswer('The log; without context it never changes and may be cached', LogInContext, EXAMPLE_LOG),
+      headers: { ETag: 'Of the log without context' },
+    },
+    304: { description: 'The log is the one that the client has' },
+  },
+  problems: ['not_found', 'unprocessable'],
 };

@@ -1,5 +1,5 @@
 /**
- * The statements behind `GET /logs` and `GET /logs/:id`.
+ * The statements behind `GET /logs` and `GET /logs/:id`. What selects logs is the same for all that reads them.
  */
 import { addScope, type Scope } from '../scope.ts';
 import { SqlConditions } from '../sql-conditions.ts';
@@ -12,37 +12,94 @@ export interface Statement {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-export interface LogsQuery {
+/** Which logs a request is about. */
+export interface LogsSelection {
   readonly scope: Scope;
   readonly filter: URLSearchParams;
   /** Inclusive. */
   readonly fromUs: number | undefined;
   /** Exclusive. */
   readonly toUs: number | undefined;
+}
+
+export interface LogsQuery extends LogsSelection {
   readonly order: 'asc' | 'desc';
   readonly cursor: LogCursor | undefined;
   readonly limit: number;
 }
 
 const MICROS = `fromUnixTimestamp64Micro(?1, 'UTC')`;
+/** How far before and after a log its context may lie: a host that is silent for longer has none there. */
+const CONTEXT_SPAN_US = 24 * 3600 * 1e6;
 /**
  * The bucket comes first because the table is sorted by it: the server then reads newest buckets first and stops
  * when it has enough. It changes nothing in the order, being a monotonic function of the timestamp.
  */
 const ORDER = ['toStartOfFiveMinutes(timestamp)', 'timestamp', 'source', 'partition', 'offset'];
 
+/** Range, scope and filter, as conditions on `logs`. */
+export function conditionsOf({ scope, filter, fromUs, toUs }: LogsSelection): SqlConditions {
+  const conditions = new SqlConditions();
+  if (fromUs !== undefined) conditions.add(`timestamp >= ${MICROS}`, ['Int64', fromUs]);
+  if (toUs !== undefined) conditions.add(`timestamp < ${MICROS}`, ['Int64', toUs]);
+  addScope(conditions, scope);
+  addLogFilter(conditions, filter);
+  return conditions;
+}
+
 /** One row more than the limit is asked for: it tells whether there is another page. */
 export function logsStatement(query: LogsQuery): Statement {
-  const conditions = new SqlConditions();
-  if (query.fromUs !== undefined) conditions.add(`timestamp >= ${MICROS}`, ['Int64', query.fromUs]);
-  if (query.toUs !== undefined) conditions.add(`timestamp < ${MICROS}`, ['Int64', query.toUs]);
+  const conditions = conditionsOf(query);
   const direction = sqlDirection(query);
   if (query.cursor !== undefined) addPosition(conditions, query.cursor.position, direction);
-  addScope(conditions, query.scope);
-  addLogFilter(conditions, query.filter);
-  const order = ORDER.map((column) => `${column} ${direction}`).join(', ');
+  return orderedLogs(conditions, direction, query.limit + 1);
+}
+
+/** All of a selection in order; `limit` undefined: without an end. */
+export function exportStatement(
+  selection: LogsSelection,
+  order: 'asc' | 'desc',
+  limit: number | undefined,
+): Statement {
+  return orderedLogs(conditionsOf(selection), order === 'asc' ? 'ASC' : 'DESC', limit);
+}
+
+/** Most rows that fall into one bucket of the table's order. */
+export function densestStatement(selection: LogsSelection): Statement {
+  const conditions = conditionsOf(selection);
   return {
-    sql: `SELECT ${LOG_SELECT}\nFROM logs\nWHERE ${conditions.sql}\nORDER BY ${order}\nLIMIT ${query.limit + 1}`,
+    sql: `SELECT max(row_count) AS densest FROM (
+    SELECT count() AS row_count FROM logs WHERE ${conditions.sql} GROUP BY toStartOfFiveMinutes(timestamp))`,
+    params: conditions.params,
+  };
+}
+
+/** The `limit` logs next to a position on the same host and service, nearest first. */
+export function contextStatement(
+  row: LogPosition & { readonly host: string; readonly service: string },
+  options: { readonly scope: Scope; readonly direction: 'ASC' | 'DESC'; readonly limit: number },
+): Statement {
+  const { scope, direction, limit } = options;
+  const isForward = direction === 'ASC';
+  const conditions = new SqlConditions();
+  const endUs = row.timestampUs + (isForward ? CONTEXT_SPAN_US : -CONTEXT_SPAN_US);
+  conditions.add(`timestamp ${isForward ? '<=' : '>='} ${MICROS}`, ['Int64', endUs]);
+  conditions.add('service = ?1', ['String', row.service]);
+  conditions.add('host = ?1', ['String', row.host]);
+  addPosition(conditions, row, direction);
+  addScope(conditions, scope);
+  return orderedLogs(conditions, direction, limit);
+}
+
+function orderedLogs(
+  conditions: SqlConditions,
+  direction: 'ASC' | 'DESC',
+  limit: number | undefined,
+): Statement {
+  const order = ORDER.map((column) => `${column} ${direction}`).join(', ');
+  const end = limit === undefined ? '' : `\nLIMIT ${limit}`;
+  return {
+    sql: `SELECT ${LOG_SELECT}\nFROM logs\nWHERE ${conditions.sql}\nORDER BY ${order}${end}`,
     params: conditions.params,
   };
 }

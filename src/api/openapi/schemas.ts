@@ -31,7 +31,7 @@ const PageInfo = Type.Object(
   { $id: 'PageInfo' },
 );
 
-const QueryMeta = Type.Object(
+export const QueryMeta = Type.Object(
   {
     rows_read: Count('Rows that ClickHouse read for this answer'),
     elapsed_ms: Type.Number({ minimum: 0 }),
@@ -44,9 +44,11 @@ export function PageOf<S extends TSchema>(item: S, id: string) {
   return Type.Object({ data: Type.Array(item), page: PageInfo, meta: QueryMeta }, { $id: id });
 }
 
+export const EXAMPLE_META = { rows_read: 8192, elapsed_ms: 3.1 };
+
 export function examplePage(...data: readonly unknown[]) {
   const page = { next: null, prev: null, limit: 100, total: null };
-  return { data, page, meta: { rows_read: 8192, elapsed_ms: 3.1 } };
+  return { data, page, meta: EXAMPLE_META };
 }
 
 export const FromParam = Type.Optional(

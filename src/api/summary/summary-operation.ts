@@ -3,7 +3,15 @@
  */
 import { Type } from 'typebox';
 import { jsonAnswer, type Operation } from '../openapi/operation.ts';
-import { AnyOf, Count, EXAMPLE_TIME, Nullable, Timestamp } from '../openapi/schemas.ts';
+import {
+  AnyOf,
+  Count,
+  EXAMPLE_META,
+  EXAMPLE_TIME,
+  Nullable,
+  QueryMeta,
+  Timestamp,
+} from '../openapi/schemas.ts';
 
 const SummaryQuery = Type.Object({
   from: Type.String({
@@ -76,6 +84,7 @@ const Summary = Type.Object(
     top_hosts: Type.Array(
       Type.Object({ host: Type.String(), events: Count(), cpu_usage: HostLoad, memory_usage: HostLoad }),
     ),
+    meta: QueryMeta,
   },
   { $id: 'MetricsSummary' },
 );
@@ -119,6 +128,7 @@ const EXAMPLE = {
   top_hosts: [
     { host: 'web-1', events: 12, cpu_usage: { avg: 42, max: 97 }, memory_usage: { avg: 50, max: 61 } },
   ],
+  meta: EXAMPLE_META,
 };
 
 export const GET_SUMMARY: Operation = {

@@ -67,21 +67,32 @@ export function summaryRoutes(ports: SummaryPorts): Route[] {
   ];
 }
 
-async function summary({ request, query }: RequestContext, ports: SummaryPorts): Promise<HttpResponse> {
+async function summary(
+  { request, query, principal }: RequestContext,
+  ports: SummaryPorts,
+): Promise<HttpResponse> {
+  const startMs = performance.now();
   const range = readSummaryRange(query, ports.now());
-  const select = async <Row>(statement: Statement): Promise<Row[]> =>
-    (await selectLimited<Row>(ports.store, statement, request.signal)).rows;
+  const about = { query, scope: principal.scope };
+  let rowsRead = 0;
+  const select = async <Row>(statement: Statement): Promise<Row[]> => {
+    const selection = await selectLimited<Row>(ports.store, statement, request.signal);
+    rowsRead += selection.rowsRead;
+    return selection.rows;
+  };
   const [metricRows, networkRows, eventRows] = await Promise.all([
-    select<MetricsRow>(metricsStatement(query, range)),
-    select<NetworkRow>(networkStatement(query, range)),
-    select<EventsRow>(eventsStatement(query, range)),
+    select<MetricsRow>(metricsStatement(about, range)),
+    select<NetworkRow>(networkStatement(about, range)),
+    select<EventsRow>(eventsStatement(about, range)),
   ]);
   const busiest = eventRows
     .filter(({ dimension, host }) => dimension === 'host' && host !== '')
     .slice(0, TOP_HOSTS);
-  const topHosts = await describeHosts(busiest, (hosts) => select(hostsStatement(query, range, hosts)));
+  const topHosts = await describeHosts(busiest, (hosts) => select(hostsStatement(about, range, hosts)));
   const metrics = toMetrics(metricRows, networkRows);
-  return jsonResponse(toSummary(range, { metrics, events: toCounts(eventRows), topHosts }));
+  const summed = toSummary(range, { metrics, events: toCounts(eventRows), topHosts });
+  const elapsedMs = performance.now() - startMs;
+  return jsonResponse({ ...summed, meta: { rows_read: rowsRead, elapsed_ms: elapsedMs } });
 }
 
 function toMetrics(metricRows: readonly MetricsRow[], networkRows: readonly NetworkRow[]): Metrics {

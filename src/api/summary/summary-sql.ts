@@ -3,8 +3,15 @@
  * Each reads the range and the period of equal length before it, in one pass.
  */
 import type { Statement } from '../logs/logs-sql.ts';
+import { addScope, type Scope } from '../scope.ts';
 import { SqlConditions } from '../sql-conditions.ts';
 import type { SummaryRange } from './summary-range.ts';
+
+/** What a summary is about: the filter of the request, within what its sender may see. */
+export interface SummaryScope {
+  readonly query: URLSearchParams;
+  readonly scope: Scope;
+}
 
 const FILTER_NAMES = ['host', 'service', 'environment'] as const;
 
@@ -15,7 +22,7 @@ const MAX_GAP_S = 900;
 
 /** Conditions on a rollup; `includesPrevious` starts one range length earlier. */
 function rollupConditions(
-  query: URLSearchParams,
+  about: SummaryScope,
   range: SummaryRange,
   includesPrevious: boolean,
 ): SqlConditions {
@@ -23,8 +30,9 @@ function rollupConditions(
   const startS = includesPrevious ? Math.max(0, 2 * range.fromS - range.toS) : range.fromS;
   conditions.add(`bucket >= toDateTime(?1, 'UTC')`, ['Int64', startS]);
   conditions.add(`bucket < toDateTime(?1, 'UTC')`, ['Int64', range.toS]);
+  addScope(conditions, about.scope);
   for (const name of FILTER_NAMES) {
-    const values = query.getAll(name);
+    const values = about.query.getAll(name);
     if (values.length > 0) conditions.add(`${name} IN ?1`, ['Array(String)', values]);
   }
   return conditions;
@@ -49,8 +57,8 @@ function metricColumns(prefix: string): string {
 }
 
 /** CPU and memory: one row per interval, and one each for the range and for the period before it. */
-export function metricsStatement(query: URLSearchParams, range: SummaryRange): Statement {
-  const conditions = rollupConditions(query, range, true);
+export function metricsStatement(about: SummaryScope, range: SummaryRange): Statement {
+  const conditions = rollupConditions(about, range, true);
   return {
     sql: `
 SELECT is_current, slot, grouping(slot) AS is_total,
@@ -78,8 +86,8 @@ function counterSamples(direction: 'rx' | 'tx', range: SummaryRange, where: stri
  * sample to sample, inside a bucket and across; one that fell was reset, and has counted from 0 since. One rate
  * per host and bucket; the average is weighted by time.
  */
-export function networkStatement(query: URLSearchParams, range: SummaryRange): Statement {
-  const conditions = rollupConditions(query, range, true);
+export function networkStatement(about: SummaryScope, range: SummaryRange): Statement {
+  const conditions = rollupConditions(about, range, true);
   const samples = (['rx', 'tx'] as const).map((direction) =>
     counterSamples(direction, range, conditions.sql),
   );
@@ -109,8 +117,8 @@ GROUP BY GROUPING SETS ((direction, is_current, slot), (direction, is_current))`
 }
 
 /** Counts per interval, level, service and host: the largest of each. */
-export function eventsStatement(query: URLSearchParams, range: SummaryRange): Statement {
-  const conditions = rollupConditions(query, range, false);
+export function eventsStatement(about: SummaryScope, range: SummaryRange): Statement {
+  const conditions = rollupConditions(about, range, false);
   return {
     sql: `
 SELECT multiIf(grouping(slot) = 0, 'slot', grouping(level) = 0, 'level',
@@ -129,11 +137,11 @@ LIMIT 300 BY dimension`,
 
 /** CPU and memory of the given hosts over the range. */
 export function hostsStatement(
-  query: URLSearchParams,
+  about: SummaryScope,
   range: SummaryRange,
   hosts: readonly string[],
 ): Statement {
-  const conditions = rollupConditions(query, range, false);
+  const conditions = rollupConditions(about, range, false);
   conditions.add('host IN ?1', ['Array(String)', hosts]);
   return {
     sql: `

@@ -225,64 +225,92 @@ describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
   });
 
   it('streams with back-pressure', async () => {
-    let writtenBytes = 0;
+    let askedBytes = 0;
     const chunk = new Uint8Array(65_536).fill(120);
-    handler = async () => ({
-      status: 200,
-      headers: {},
-      body: async (writer) => {
-        for (let i = 0; i < 320; i++) {
-          await writer.write(chunk);
-          writtenBytes += chunk.byteLength;
-        }
-      },
-    });
+    handler = async () => ({ status: 200, headers: {}, body: chunks() });
+    async function* chunks() {
+      for (let i = 0; i < 320; i++) {
+        askedBytes += chunk.byteLength;
+        yield chunk;
+      }
+    }
     const raw = await openRaw(port);
     raw.socket.pause();
     raw.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    await waitFor(() => writtenBytes > 0);
+    await waitFor(() => askedBytes > 0);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const heldBytes = writtenBytes;
-    expect(heldBytes).toBeLessThan(15 * 1024 * 1024);
+    expect(askedBytes).toBeLessThan(15 * 1024 * 1024);
     raw.socket.resume();
-    await raw.until(/\r\n0\r\n\r\n$/, 10_000);
-    expect(writtenBytes).toBe(320 * chunk.byteLength);
+    const text = await raw.until(/\r\n0\r\n\r\n$/, 10_000);
+    expect(text.split('x').length - 1).toBe(320 * chunk.byteLength);
     raw.destroy();
   });
 
-  it('cuts a stream that fails, and tells a stream that its client left', async () => {
-    handler = async () => ({
-      status: 200,
-      headers: {},
-      body: async (writer) => {
-        await writer.write('begun');
-        throw new Error('broken');
-      },
-    });
+  it('streams text and bytes, and passes over empty chunks', async () => {
+    async function* chunks() {
+      yield 'a';
+      yield '';
+      yield new Uint8Array(0);
+      yield new TextEncoder().encode('ä');
+      yield 'ö'.repeat(20_000);
+    }
+    handler = async () => ({ status: 200, headers: {}, body: chunks() });
+    const answer = await fetch(base);
+    expect(await answer.text()).toBe(`aä${'ö'.repeat(20_000)}`);
+  });
+
+  it('cuts a stream that fails', async () => {
+    async function* chunks() {
+      yield 'begun';
+      throw new Error('broken');
+    }
+    handler = async () => ({ status: 200, headers: {}, body: chunks() });
     const cut = await openRaw(port);
     cut.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     await cut.closed();
     expect(cut.text()).not.toMatch(/0\r\n\r\n$/);
+    await expect(fetch(base).then((answer) => answer.text())).rejects.toThrow();
+  });
 
-    let wasTold = false;
-    handler = async () => ({
-      status: 200,
-      headers: {},
-      body: async (writer) => {
-        await writer.write('begun');
-        await new Promise<void>((resolve) =>
-          writer.signal.addEventListener('abort', () => {
-            wasTold = true;
-            resolve();
-          }),
-        );
-      },
+  it.each(['waits', 'writes'])(
+    'tells a stream that %s that its client left, and returns it',
+    async (what) => {
+      let isReturned = false;
+      handler = async (request) => ({ status: 200, headers: {}, body: chunks(request.signal) });
+      async function* chunks(signal: AbortSignal) {
+        try {
+          yield 'begun';
+          if (what === 'waits') await new Promise((resolve) => signal.addEventListener('abort', resolve));
+          for (;;) yield 'x'.repeat(100_000);
+        } finally {
+          isReturned = true;
+        }
+      }
+      const left = await openRaw(port);
+      left.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await left.until(/begun/);
+      left.destroy();
+      await expect.poll(() => isReturned).toBe(true);
+    },
+  );
+
+  it('returns a stream that nobody will read', async () => {
+    let returnedCount = 0;
+    const body = () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.reject(new Error('read')),
+        return: () => Promise.resolve({ done: true as const, value: returnedCount++ }),
+      }),
     });
-    const left = await openRaw(port);
-    left.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    await left.until(/begun/);
-    left.destroy();
-    await waitFor(() => wasTold);
+    handler = async () => ({ status: 200, headers: {}, body: body() });
+    expect((await fetch(base, { method: 'HEAD' })).status).toBe(200);
+    expect(returnedCount).toBe(1);
+    handler = async () => {
+      await new Promise((resolve) => setTimeout(resolve, DEADLINE_MS * 1.5));
+      return { status: 200, headers: {}, body: body() };
+    };
+    expect((await fetch(base)).status).toBe(503);
+    await waitFor(() => returnedCount === 2);
   });
 
   it('takes headers of 12 KB and refuses more than it can hold', async () => {
