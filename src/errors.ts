@@ -37,6 +37,7 @@ export const ERROR_KINDS = {
   not_acceptable: { status: 406, isRetryable: false, title: 'Not acceptable' },
   payload_too_large: { status: 413, isRetryable: false, title: 'Payload is too large' },
   unsupported_media_type: { status: 415, isRetryable: false, title: 'Unsupported media type' },
+  query_too_costly: { status: 422, isRetryable: false, title: 'Query is too costly' },
   unprocessable: { status: 422, isRetryable: false, title: 'Cannot be processed' },
   idempotency_key_reused: {
     status: 422,
@@ -67,18 +68,22 @@ interface ErrorOptions {
   readonly cause?: unknown;
   /** What the client can mend, where there are places to name. */
   readonly faults?: readonly InputFault[];
+  /** When it is known how long to wait. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** The only error class of the program; `code` decides status and retry. */
 export class MillraceError extends Error {
   readonly code: ErrorCode;
   readonly faults: readonly InputFault[];
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = 'MillraceError';
     this.code = code;
     this.faults = options.faults ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   get isRetryable(): boolean {

@@ -2,6 +2,7 @@
  * Puts the API together from its ports: routes behind one front. Knows no thread and no server.
  */
 import type { LetterSeal } from '../encode/letter-seal.ts';
+import type { RateQuotas } from '../pipeline/api-protocol.ts';
 import type { IngestPort } from '../pipeline/ingest-port.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
 import type { StatusPort } from '../pipeline/status-port.ts';
@@ -10,12 +11,15 @@ import { authenticate, authRoutes } from './auth/auth-routes.ts';
 import { createAuth } from './auth/create-auth.ts';
 import type { ApiKeys } from './auth/key-files.ts';
 import { createUsers } from './auth/users.ts';
+import { ClientAddress } from './client-address.ts';
+import { Cors } from './cors.ts';
 import { Front } from './front.ts';
 import { probeRoutes, statusRoutes } from './health/health-routes.ts';
 import { Ledger } from './health/ledger.ts';
 import { ByteBudget } from './ingest/byte-budget.ts';
 import { ingestRoutes } from './ingest/ingest-routes.ts';
 import { lettersRoutes } from './letters/letters-routes.ts';
+import { RateLimits } from './limits/rate-limits.ts';
 import { logsRoutes } from './logs/logs-routes.ts';
 import { docsRoutes } from './openapi/docs-routes.ts';
 import { summaryRoutes } from './summary/summary-routes.ts';
@@ -33,6 +37,10 @@ export interface AppPorts {
 }
 
 export interface AppOptions {
+  /** Absent: no limits. */
+  readonly quotas?: RateQuotas | undefined;
+  readonly corsOrigins?: readonly string[] | undefined;
+  readonly trustedProxies?: readonly string[] | undefined;
   readonly maxBodyBytes: number;
   readonly bodyBudgetBytes: number;
   readonly metricsToken?: string | undefined;
@@ -45,7 +53,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   const { store, ingest, status, telemetry, keys, letterSeal, now } = ports;
   const users = createUsers(store);
   const auth = createAuth({ store, users, keys, telemetry, now }, options);
-  const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;
+  const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls, quotas } = options;
   const routes = [
     ...authRoutes(auth),
     ...ingestRoutes({ ingest, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
@@ -59,5 +67,8 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
     authenticate: (request, how) => authenticate(request, auth, how),
     telemetry,
     hasTls,
+    limits: quotas === undefined ? undefined : new RateLimits(quotas, now),
+    cors: new Cors(options.corsOrigins ?? []),
+    clientAddress: new ClientAddress(options.trustedProxies ?? []),
   });
 }

@@ -46,6 +46,7 @@ beforeAll(async () => {
       return store.query(sql, ...rest);
     },
     select: store.select.bind(store),
+    stream: store.stream.bind(store),
     insertJson: store.insertJson.bind(store),
   };
   [one, two] = await Promise.all([startApi('uws', counting), startApi('node', store)]);

@@ -20,7 +20,7 @@ export interface HealthPorts {
 
 /** `/livez`, `/readyz` and `/metrics`, which need no login. */
 export function probeRoutes(ports: HealthPorts): Route[] {
-  const bare = { method: 'GET', isBare: true, access: 'public' } as const;
+  const bare = { method: 'GET', isBare: true, isUncounted: true, access: 'public' } as const;
   return [
     { ...bare, path: '/livez', operation: LIVEZ, handle: async () => jsonResponse({ status: 'ok' }) },
     {
