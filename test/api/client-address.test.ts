@@ -13,26 +13,29 @@ function clientOf(peer: string, forwarded: string | undefined, proxies: readonly
   return new ClientAddress(proxies).of({ remoteAddress: peer, headers } as unknown as HttpRequest);
 }
 
-it.each([
-  ['203.0.113.9', '198.51.100.1', '203.0.113.9', 'a peer that is no proxy is not believed'],
-  ['10.1.2.3', undefined, '10.1.2.3', 'a proxy that says nothing stands for itself'],
-  ['10.1.2.3', '198.51.100.1', '198.51.100.1', 'a proxy names its client'],
-  ['10.1.2.3', '1.1.1.1, 198.51.100.1', '198.51.100.1', 'what the client wrote is left of it'],
-  ['10.1.2.3', '1.1.1.1, 198.51.100.1, 10.9.9.9', '198.51.100.1', 'proxies in a row are passed'],
-  ['10.1.2.3', '10.0.0.1, 10.0.0.2', '10.0.0.1', 'proxies all the way: the farthest'],
-  ['10.1.2.3', '198.51.100.1, nonsense, 10.0.0.2', '10.0.0.2', 'what is no address ends the list'],
-  ['10.1.2.3', '1.1.1.1, <script>', '10.1.2.3', 'what is no address is never taken'],
-  ['10.1.2.3', '', '10.1.2.3', 'an empty list'],
-  ['10.1.2.3', ',,,', '10.1.2.3', 'a list of nothing'],
-  ['10.1.2.3', '198.51.100.1:4711', '198.51.100.1', 'with a port'],
-  ['10.1.2.3', '[2001:db9::1]:4711', '2001:db9::1', 'IPv6 with a port'],
-  ['10.1.2.3', '::ffff:198.51.100.1', '198.51.100.1', 'IPv4 in its mapping'],
-  ['10.1.2.3', 'fe80::1%eth0', '10.1.2.3', 'an address with a zone'],
-  ['192.0.2.7', '198.51.100.1', '198.51.100.1', 'a proxy by its address'],
-  ['192.0.2.8', '198.51.100.1', '192.0.2.8', 'its neighbour'],
-  ['2001:db8:5::1', '2001:db9::1', '2001:db9::1', 'a proxy with IPv6'],
-  ['::1', '198.51.100.1', '::1', 'an address of no network'],
-])('peer %s with %s: the client is %s (%s)', (peer, forwarded, client) => {
+/** What it shows, the peer, its list, and the client. */
+const FORWARDED: readonly (readonly [string, string, string | undefined, string])[] = [
+  ['a peer that is no proxy is not believed', '203.0.113.9', '198.51.100.1', '203.0.113.9'],
+  ['a proxy that says nothing stands for itself', '10.1.2.3', undefined, '10.1.2.3'],
+  ['a proxy names its client', '10.1.2.3', '198.51.100.1', '198.51.100.1'],
+  ['what the client wrote is left of it', '10.1.2.3', '1.1.1.1, 198.51.100.1', '198.51.100.1'],
+  ['proxies in a row are passed', '10.1.2.3', '1.1.1.1, 198.51.100.1, 10.9.9.9', '198.51.100.1'],
+  ['proxies all the way: the farthest', '10.1.2.3', '10.0.0.1, 10.0.0.2', '10.0.0.1'],
+  ['what is no address ends the list', '10.1.2.3', '198.51.100.1, nonsense, 10.0.0.2', '10.0.0.2'],
+  ['what is no address is never taken', '10.1.2.3', '1.1.1.1, <script>', '10.1.2.3'],
+  ['an empty list', '10.1.2.3', '', '10.1.2.3'],
+  ['a list of nothing', '10.1.2.3', ',,,', '10.1.2.3'],
+  ['with a port', '10.1.2.3', '198.51.100.1:4711', '198.51.100.1'],
+  ['IPv6 with a port', '10.1.2.3', '[2001:db9::1]:4711', '2001:db9::1'],
+  ['IPv4 in its mapping', '10.1.2.3', '::ffff:198.51.100.1', '198.51.100.1'],
+  ['an address with a zone', '10.1.2.3', 'fe80::1%eth0', '10.1.2.3'],
+  ['a proxy by its address', '192.0.2.7', '198.51.100.1', '198.51.100.1'],
+  ['its neighbour', '192.0.2.8', '198.51.100.1', '192.0.2.8'],
+  ['a proxy with IPv6', '2001:db8:5::1', '2001:db9::1', '2001:db9::1'],
+  ['an address of no network', '::1', '198.51.100.1', '::1'],
+];
+
+it.each(FORWARDED)('%s', (_name, ...[peer, forwarded, client]) => {
   expect(clientOf(peer, forwarded)).toBe(client);
   expect(clientOf(peer, forwarded, [])).toBe(peer);
 });
@@ -46,7 +49,7 @@ it('reads networks, and nothing else', () => {
   expect(readNetwork('10.0.0.0/8')).toEqual({ address: '10.0.0.0', prefixBits: 8, family: 'ipv4' });
   expect(readNetwork('::1')).toEqual({ address: '::1', prefixBits: 128, family: 'ipv6' });
   for (const text of ['', '10.0.0.0/33', '10.0.0.0/08', '10.0.0/8', '::/129', '::1%lo', 'a', '1.1.1.1/8/8'])
-    expect(readNetwork(text), text).toBeUndefined();
+    expect(readNetwork(text)).toBeUndefined();
 });
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';

@@ -21,7 +21,12 @@ export class RateLimits {
   /** `now` gives milliseconds. */
   constructor(quotas: RateQuotas, now: () => number) {
     const buckets = (quota: number, name: string, unit?: string): TokenBuckets | undefined => {
-      const policy: Policy = { name, quota, windowSeconds: WINDOW_SECONDS, ...(unit !== undefined && { unit }) };
+      const policy: Policy = {
+        name,
+        quota,
+        windowSeconds: WINDOW_SECONDS,
+        ...(unit !== undefined && { unit }),
+      };
       return quota === 0 ? undefined : new TokenBuckets(policy, now);
     };
     this.#requests = buckets(quotas.requestsPerMinute, 'requests');

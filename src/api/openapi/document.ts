@@ -152,14 +152,13 @@ const HEADERS = {
   },
   'Retry-After': { description: 'Seconds to wait before the next attempt', schema: { type: 'integer' } },
   RateLimit: {
-    description: 'Where a login is needed: what is left of each limit, and the seconds until it is whole again',
+    description:
+      'Where a login is needed: what is left of each limit, and the seconds until it is whole again',
     schema: { type: 'string' },
-    example: '"requests";r=59999;t=1, "rows";r=2999000000;t=1',
   },
   'RateLimit-Policy': {
     description: 'Where a login is needed: the limits of the user or key, as quota and window in seconds',
     schema: { type: 'string' },
-    example: '"requests";q=60000;w=60, "rows";q=3000000000;w=60;qu="rows"',
   },
 } as const;
 
