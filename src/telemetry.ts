@@ -80,6 +80,26 @@ export const INTERNAL_EVENTS = {
     text: 'users cannot be read; tokens are judged by what was read last',
     counter: 'millrace_users_read_failures_total',
   },
+  keys_unreadable: {
+    level: 'warn',
+    text: 'API keys cannot be read, or their last use written; requests are judged by what was read last',
+    counter: 'millrace_keys_read_failures_total',
+  },
+  records_out_of_scope: {
+    level: 'debug',
+    text: 'posted records were rejected: they are outside the scope of who posted them',
+    counter: 'millrace_records_out_of_scope_total',
+  },
+  audit_unwritable: {
+    level: 'warn',
+    text: 'the audit cannot be written; trying again',
+    counter: 'millrace_audit_write_failures_total',
+  },
+  audit_lost: {
+    level: 'error',
+    text: 'rows of the audit were lost: too many waited, or the program ended',
+    counter: 'millrace_audit_lost_total',
+  },
   kafka_assigned: {
     level: 'info',
     text: 'Kafka partitions assigned',

@@ -4,8 +4,8 @@
 import { workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { frameBodies } from '../src/collect/framing.ts';
-import { collectGarbage } from '../src/collect-garbage.ts';
 import { failpointSync, shareFailpoints } from '../src/failpoints.ts';
+import { collectGarbage } from '../src/give-back-memory.ts';
 import { BatchParser } from '../src/pipeline/batch-parser.ts';
 import type {
   FrameResult,

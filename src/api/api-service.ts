@@ -8,6 +8,7 @@ import type { ApiSettings, ToApi } from '../pipeline/api-protocol.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
 import { createApp } from './app.ts';
 import { loadApiKeys } from './auth/key-files.ts';
+import type { Front } from './front.ts';
 import type { HttpServer } from './http/port.ts';
 import { createHttpServer } from './http/server.ts';
 import { MainPort } from './main-port.ts';
@@ -29,6 +30,7 @@ export class ApiService {
   readonly #ports: ApiServicePorts;
   readonly #main: MainPort;
   readonly #server: HttpServer | undefined;
+  #app: Front | undefined;
 
   constructor(settings: ApiSettings, ports: ApiServicePorts) {
     this.#ports = ports;
@@ -58,7 +60,7 @@ export class ApiService {
   }
 
   #createServer(settings: ApiSettings): HttpServer {
-    const app = createApp(
+    const app = (this.#app = createApp(
       {
         store: this.#ports.store,
         ingest: this.#main,
@@ -69,7 +71,7 @@ export class ApiService {
         now: Date.now,
       },
       { ...settings, hasTls: settings.tls !== undefined },
-    );
+    ));
     const { host, port, tls, requestDeadlineMs, maxConnections } = settings;
     return createHttpServer(
       settings.server,
@@ -107,6 +109,7 @@ export class ApiService {
 
   async #stop(deadlineMs: number): Promise<void> {
     await this.#server?.stop(deadlineMs);
+    await this.#app?.close();
     this.halt();
     this.#ports.exit(0);
   }

@@ -7,6 +7,11 @@ import type { IngestPort } from '../pipeline/ingest-port.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
 import type { StatusPort } from '../pipeline/status-port.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { ApiKeyTable } from './api-keys/api-keys.ts';
+import { apiKeysRoutes } from './api-keys/api-keys-routes.ts';
+import { CurrentKeys } from './api-keys/current-keys.ts';
+import { AuditLog } from './audit/audit-log.ts';
+import { auditRoutes } from './audit/audit-routes.ts';
 import { authenticate, authRoutes } from './auth/auth-routes.ts';
 import { createAuth } from './auth/create-auth.ts';
 import type { ApiKeys } from './auth/key-files.ts';
@@ -23,6 +28,7 @@ import { RateLimits } from './limits/rate-limits.ts';
 import { logsRoutes } from './logs/logs-routes.ts';
 import { docsRoutes } from './openapi/docs-routes.ts';
 import { summaryRoutes } from './summary/summary-routes.ts';
+import { usersRoutes } from './users/users-routes.ts';
 
 export interface AppPorts {
   readonly store: QueryPort;
@@ -52,13 +58,19 @@ export interface AppOptions {
 export function createApp(ports: AppPorts, options: AppOptions): Front {
   const { store, ingest, status, telemetry, keys, letterSeal, now } = ports;
   const users = createUsers(store);
-  const auth = createAuth({ store, users, keys, telemetry, now }, options);
+  const apiKeys = new ApiKeyTable(store);
+  const currentKeys = new CurrentKeys({ keys: apiKeys, telemetry, now });
+  const auth = createAuth({ store, users, keys, currentKeys, telemetry, now }, options);
+  const { cursorSecret } = keys;
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls, quotas } = options;
   const routes = [
     ...authRoutes(auth),
-    ...ingestRoutes({ ingest, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
-    ...logsRoutes({ store, cursorSecret: keys.cursorSecret, now }),
-    ...lettersRoutes({ store, cursorSecret: keys.cursorSecret, letterSeal, now }),
+    ...ingestRoutes({ ingest, telemetry, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
+    ...usersRoutes({ users, currentUsers: auth.currentUsers, cursorSecret }),
+    ...apiKeysRoutes({ keys: apiKeys, currentKeys, cursorSecret, now }),
+    ...auditRoutes({ store, cursorSecret, now }),
+    ...logsRoutes({ store, cursorSecret, now }),
+    ...lettersRoutes({ store, cursorSecret, letterSeal, now }),
     ...summaryRoutes({ store, now }),
     ...probeRoutes({ status, metricsToken }),
     ...statusRoutes(status, new Ledger(store, now)),
@@ -66,6 +78,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   return new Front([...routes, ...docsRoutes(routes)], {
     authenticate: (request, how) => authenticate(request, auth, how),
     telemetry,
+    audit: new AuditLog({ store, telemetry, now }),
     hasTls,
     limits: quotas === undefined ? undefined : new RateLimits(quotas, now),
     cors: new Cors(options.corsOrigins ?? []),

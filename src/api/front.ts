@@ -2,27 +2,29 @@
  * From a request to a response: request id, client, route, limits, permission, handler, and the headers that every
  * answer has. Nothing thrown gets past it.
  */
-import { randomUUID } from 'node:crypto';
 import { MillraceError, quoteValue, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { checkAccess, checkQuery } from './access.ts';
+import { type Asked, readAsked } from './asked.ts';
+import type { AuditEntry, AuditLog } from './audit/audit-log.ts';
 import type { ClientAddress } from './client-address.ts';
 import { Cors } from './cors.ts';
-import { type Deprecation, deprecationFields } from './deprecation.ts';
+import { deprecationFields } from './deprecation.ts';
 import type { FailedRequest, HttpRequest, HttpResponse } from './http/port.ts';
 import type { Allowance } from './limits/allowance.ts';
 import type { RateLimits } from './limits/rate-limits.ts';
 import { badRequest, problemResponse } from './problem.ts';
 import { chargeQueries } from './query-limits.ts';
-import { checkQueryNames } from './read-query.ts';
-import { PERMISSIONS, type Principal, type PublicContext, type Route } from './route.ts';
+import type { Principal, PublicContext, Route } from './route.ts';
 import { Router } from './router.ts';
 import { tally } from './tally.ts';
-import { readTraceId } from './trace-parent.ts';
 
 export interface FrontPorts {
   /** Who is asking; throws `unauthorized`. */
   readonly authenticate: (request: HttpRequest, how: { readonly takesTicket: boolean }) => Promise<Principal>;
   readonly telemetry: Telemetry;
+  /** Absent where nothing is audited. */
+  readonly audit?: AuditLog;
   readonly hasTls: boolean;
   /** Absent: nothing is limited. */
   readonly limits?: RateLimits | undefined;
@@ -30,16 +32,6 @@ export interface FrontPorts {
   readonly cors?: Cors | undefined;
   /** Absent: the peer is the client. */
   readonly clientAddress?: ClientAddress | undefined;
-}
-
-/** A request as every answer to it needs it; what is found out on the way is added. */
-interface Asked {
-  readonly headers: ReadonlyMap<string, string>;
-  readonly requestId: string;
-  readonly traceId: string | undefined;
-  /** Of the user or key, once it is known. */
-  allowance?: Allowance;
-  deprecation?: Deprecation | undefined;
 }
 
 const COMMON_HEADERS = {
@@ -52,8 +44,12 @@ const COMMON_HEADERS = {
 } as const;
 const TLS_HEADERS = { 'Strict-Transport-Security': 'max-age=31536000' } as const;
 
-const REQUEST_ID = /^[\w.-]{1,128}$/;
+const BAD_REQUEST = 400;
+const UNAUTHORIZED = 401;
+const FORBIDDEN = 403;
 const FAILED = 500;
+/** Not audited: whoever is held back may ask again as often as they like. */
+const TOO_MANY = 429;
 
 export class Front {
   readonly #router: Router;
@@ -70,21 +66,39 @@ export class Front {
 
   /** Never rejects. */
   async handle(received: HttpRequest): Promise<HttpResponse> {
-    const asked = readAsked(received.headers);
-    try {
-      const request = this.#withClient(received);
-      return this.#finish(await this.#route(request, asked), asked);
-    } catch (error) {
-      // When the client is gone, what was cut off with it has not failed.
-      if (received.signal.aborted) return { status: 503, headers: {} };
-      return this.#fail(toMillraceError(error), asked);
-    }
+    const request = this.#withClient(received);
+    const asked = readAsked(request.headers);
+    const response = await this.#answer(request, asked);
+    this.#audit(request, asked, response.status);
+    return response;
+  }
+
+  /** Ends what goes on behind the requests; call it when there are no more of them. */
+  async close(): Promise<void> {
+    await this.#ports.audit?.close();
   }
 
   /** The response to what happened outside a handler: a deadline, a doubtful frame, a body that broke off. */
   failure(error: MillraceError, { headers, requestId }: FailedRequest): HttpResponse {
     const asked = readAsked(headers);
     return this.#fail(error, { ...asked, requestId: requestId ?? asked.requestId });
+  }
+
+  async #answer(request: HttpRequest, asked: Asked): Promise<HttpResponse> {
+    try {
+      return this.#finish(await this.#route(request, asked), asked);
+    } catch (error) {
+      // When the client is gone, what was cut off with it has not failed.
+      if (request.signal.aborted) return { status: 503, headers: {} };
+      return this.#fail(toMillraceError(error), asked);
+    }
+  }
+
+  #audit({ remoteAddress: address }: HttpRequest, { audit, requestId }: Asked, status: number): void {
+    const { action, actor } = audit;
+    if (action === undefined || actor === '' || status === TOO_MANY) return;
+    const outcome = outcomeOf(status);
+    this.#ports.audit?.add({ ...audit, action, outcome, address, requestId });
   }
 
   #withClient(request: HttpRequest): HttpRequest {
@@ -103,14 +117,12 @@ export class Front {
         return this.#answerMethod(request, match.allow, asked);
       case 'found': {
         const { route, params } = match;
-        const { requestId } = asked;
+        const { requestId, audit } = asked;
         asked.deprecation = route.deprecation;
-        return await this.#handle(route, asked, {
-          request,
-          requestId,
-          params,
-          query: new URLSearchParams(request.query),
-        });
+        audit.action = route.audit;
+        audit.target = params['name'] ?? params['id'] ?? '';
+        const query = new URLSearchParams(request.query);
+        return await this.#handle(route, asked, { request, requestId, params, query, audit });
       }
       default:
         return match satisfies never;
@@ -121,21 +133,20 @@ export class Front {
     const { request, query } = context;
     if (route.access === 'public') {
       if (route.isUncounted !== true) this.#ports.limits?.ofAddress(request.remoteAddress).admit();
-      checkNames(query, route);
+      checkQuery(query, route);
       return await route.handle(context);
     }
     const takesTicket = route.takesTicket === true;
     const principal = await this.#authenticate(request, takesTicket);
+    asked.audit.actor = principal.username;
     const allowance = this.#ports.limits?.ofUser(principal.username, route.access === 'post');
     if (allowance !== undefined) {
       asked.allowance = allowance;
       allowance.admit();
     }
     if (takesTicket) query.delete('ticket');
-    if (route.access !== 'signed_in' && !PERMISSIONS[principal.role].has(route.access)) {
-      throw new MillraceError('forbidden', `The role ${principal.role} may not do this.`);
-    }
-    checkNames(query, route);
+    checkAccess(route, principal);
+    checkQuery(query, route);
     if (allowance === undefined) return await route.handle({ ...context, principal });
     if (route.access === 'post') {
       return await route.handle({ ...context, principal, request: chargeBody(request, allowance) });
@@ -197,15 +208,6 @@ export class Front {
   }
 }
 
-function readAsked(headers: ReadonlyMap<string, string>): Asked {
-  const given = headers.get('x-request-id');
-  return {
-    headers,
-    requestId: given !== undefined && REQUEST_ID.test(given) ? given : randomUUID(),
-    traceId: readTraceId(headers),
-  };
-}
-
 /** The same request, whose body is charged as it was sent. */
 function chargeBody(request: HttpRequest, allowance: Allowance): HttpRequest {
   return {
@@ -218,7 +220,7 @@ function chargeBody(request: HttpRequest, allowance: Allowance): HttpRequest {
   };
 }
 
-/** Parameters that the route does not describe are refused; one that describes nothing looks after them itself. */
-function checkNames(query: URLSearchParams, { operation }: Route): void {
-  if (operation !== undefined) checkQueryNames(query, operation.query);
+function outcomeOf(status: number): AuditEntry['outcome'] {
+  if (status < BAD_REQUEST) return 'ok';
+  return status === UNAUTHORIZED || status === FORBIDDEN ? 'denied' : 'failed';
 }

@@ -4,7 +4,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { fromPlainError, MillraceError } from '../errors.ts';
 import type { FromApi, ToApi } from '../pipeline/api-protocol.ts';
-import type { IngestKey, IngestOutcome, IngestPort } from '../pipeline/ingest-port.ts';
+import type { IngestOptions, IngestOutcome, IngestPort } from '../pipeline/ingest-port.ts';
 import type { BodyFormat } from '../pipeline/parse-protocol.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../pipeline/status-port.ts';
 import type { InternalEventName, Telemetry, TelemetryFields } from '../telemetry.ts';
@@ -37,11 +37,11 @@ export class MainPort implements IngestPort, StatusPort, Telemetry {
     this.#port.postMessage(message, []);
   }
 
-  submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome> {
+  submit(body: ArrayBuffer, format: BodyFormat, options: IngestOptions = {}): Promise<IngestOutcome> {
     return new Promise((resolve) => {
       const id = ++this.#lastId;
       this.#bodies.set(id, resolve);
-      const message: FromApi = { kind: 'ingest', id, body, format, key };
+      const message: FromApi = { kind: 'ingest', id, body, format, options };
       this.#port.postMessage(message, [body]);
     });
   }

@@ -5,7 +5,7 @@
 import type { Static, TObject, TSchema } from 'typebox';
 import { Check } from 'typebox/value';
 import { nearestName } from '../config/did-you-mean.ts';
-import { quoteValue } from '../errors.ts';
+import { type InputFault, MillraceError, quoteValue } from '../errors.ts';
 import { badParameter, badRequest } from './problem.ts';
 
 const MAX_VALUES = 100;
@@ -15,7 +15,7 @@ const MAX_VALUE_CHARACTERS = 1000;
 interface ParameterSchema {
   readonly type?: string;
   readonly enum?: readonly string[];
-  readonly items?: TSchema;
+  readonly items?: ParameterSchema;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly maxLength?: number;
@@ -35,15 +35,21 @@ export function checkQueryNames(query: URLSearchParams, schema: TObject | undefi
   }
 }
 
-/** The values by name, defaults put in. Throws 400 that names the parameter, and says what it takes. */
+type Read = { readonly value: unknown } | { readonly fault: InputFault };
+
+/** The values by name, defaults put in. Throws 400 that names every parameter that does not fit, and what it takes. */
 export function readQuery<S extends TObject>(query: URLSearchParams, schema: S): Static<S> {
   const values: Record<string, unknown> = {};
+  const faults: InputFault[] = [];
   const required: readonly string[] = schema.required ?? [];
   for (const [name, property] of Object.entries<ParameterSchema>(schema.properties)) {
-    const value = readParameter(query, name, property);
-    if (value !== undefined) values[name] = value;
-    else if (required.includes(name)) throw badParameter(name, `${name} is required.`);
+    const read = readParameter(query, name, property);
+    if ('fault' in read) faults.push(read.fault);
+    else if (read.value !== undefined) values[name] = read.value;
+    else if (required.includes(name)) faults.push({ detail: `${name} is required.`, parameter: name });
   }
+  const [first] = faults;
+  if (first !== undefined) throw new MillraceError('bad_request', first.detail, { faults });
   return values as Static<S>;
 }
 
@@ -67,24 +73,35 @@ function unknownName(name: string, known: readonly string[]) {
   return badParameter(name, `There is no parameter ${quoteValue(name)}.${hint}`, nearest);
 }
 
-function readParameter(query: URLSearchParams, name: string, schema: ParameterSchema): unknown {
-  const texts = query.getAll(name);
-  if (texts.length === 0) return schema.default;
-  if (schema.items !== undefined) {
-    const { items } = schema;
-    return texts.map((text) => readValue(name, text, items as ParameterSchema));
+function readParameter(query: URLSearchParams, name: string, schema: ParameterSchema): Read {
+  const [text, ...more] = query.getAll(name);
+  if (text === undefined) return { value: schema.default };
+  if (schema.items === undefined) {
+    if (more.length === 0) return readValue(name, text, schema);
+    return { fault: { detail: `${name} can be given only once.`, parameter: name } };
   }
-  if (texts.length > 1) throw badParameter(name, `${name} can be given only once.`);
-  return readValue(name, texts[0] ?? '', schema);
+  const values: unknown[] = [];
+  for (const item of [text, ...more]) {
+    const read = readValue(name, item, schema.items);
+    if ('fault' in read) return read;
+    values.push(read.value);
+  }
+  return { value: values };
 }
 
-function readValue(name: string, text: string, schema: ParameterSchema): unknown {
-  const value = schema.type === 'integer' ? toInteger(text) : text;
-  if (schema.type === 'boolean') {
-    if (text === 'true' || text === 'false') return text === 'true';
-  } else if (Check(schema as TSchema, value)) return value;
+function readValue(name: string, text: string, schema: ParameterSchema): Read {
+  const value = toValue(text, schema);
+  if (Check(schema as TSchema, value)) return { value };
   const detail = `${name} must be ${expectationOf(schema)}; got ${quoteValue(text)}.`;
-  throw badParameter(name, detail, nearestName(text, schema.enum ?? []));
+  const suggestion = nearestName(text, schema.enum ?? []);
+  return { fault: { detail, parameter: name, ...(suggestion === undefined ? {} : { suggestion }) } };
+}
+
+/** What the text stands for; text that is not of the type stays as it is, and does not pass the check. */
+function toValue(text: string, { type }: ParameterSchema): unknown {
+  if (type === 'integer') return toInteger(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
 }
 
 function toInteger(text: string): number {

@@ -1,6 +1,7 @@
 /**
  * What a route is, and who is asking.
  */
+import type { AuditAction, AuditDraft } from './audit/audit-log.ts';
 import type { Deprecation } from './deprecation.ts';
 import type { HttpRequest, HttpResponse } from './http/port.ts';
 import type { Operation } from './openapi/operation.ts';
@@ -19,8 +20,9 @@ export const PERMISSIONS: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   writer: new Set(['post']),
 };
 
-/** Who is asking: the subject of a verified token. */
+/** Who is asking: the subject of a verified token, or an API key. */
 export interface Principal {
+  /** Of a key: `key:` and its id, which no user can be called. */
   readonly username: string;
   readonly role: Role;
   /** What of the logs they may see or post. */
@@ -35,6 +37,8 @@ interface PublicContext {
   /** Decoded segments of the path, by the name after the colon. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** Written when the request has an answer; handlers may say more in it. */
+  readonly audit: AuditDraft;
 }
 
 export interface RequestContext extends PublicContext {
@@ -57,6 +61,13 @@ interface RouteAddress {
   readonly deprecation?: Deprecation;
   /** What is documented and validated. */
   readonly operation?: Operation;
+  /**
+   * Everything the route tells or takes is held to the scope of who asks. Routes that do not say so are refused to
+   * everybody who has one.
+   */
+  readonly isScoped?: true;
+  /** Every request that got as far as a principal (on public routes, every request) is written to the audit. */
+  readonly audit?: AuditAction;
 }
 
 export type Route = RouteAddress &

@@ -55,6 +55,11 @@ function parseAbsolute(text: string): number | undefined {
   return ms * 1000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
 }
 
+/** For a DateTime64 of ClickHouse in UTC. */
+export function toSqlTime(us: number): string {
+  return formatTime(us).replace('T', ' ').slice(0, -1);
+}
+
 /** RFC 3339 in UTC with six fraction digits. */
 export function formatTime(us: number): string {
   const ms = Math.floor(us / 1000);

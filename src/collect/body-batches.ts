@@ -3,6 +3,9 @@
  */
 import type { RecordBatchBuilder } from '../encode/record-batch-builder.ts';
 
+/** Whether the record `source[start, end)` is to be kept. */
+export type RecordFilter = (source: Uint8Array, start: number, end: number) => boolean;
+
 const MAX_BATCH_RECORDS = 10_000;
 
 /** `begin(…)`, `append(…)` per record, then `finish()`, or `drop()` when the body turns out not to be records. */
@@ -12,6 +15,8 @@ export class BodyBatches {
   #firstOffset = 0;
   #finishedBytes = 0;
   #timestampMs = 0;
+  #filter: RecordFilter | undefined;
+  #refused: number[] = [];
 
   constructor(builder: RecordBatchBuilder) {
     this.#builder = builder;
@@ -22,7 +27,19 @@ export class BodyBatches {
     return this.#baseOffset - this.#firstOffset + this.#builder.recordCount;
   }
 
-  begin(firstOffset: number, timestampMs: number): void {
+  /** Which of the records that were appended the filter did not keep, counted from 0. */
+  get refused(): readonly number[] {
+    return this.#refused;
+  }
+
+  /** Records appended, kept or not. */
+  get appendedCount(): number {
+    return this.recordCount + this.#refused.length;
+  }
+
+  begin(firstOffset: number, timestampMs: number, filter?: RecordFilter): void {
+    this.#filter = filter;
+    this.#refused = [];
     this.#firstOffset = firstOffset;
     this.#baseOffset = firstOffset;
     this.#timestampMs = timestampMs;
@@ -31,6 +48,10 @@ export class BodyBatches {
   }
 
   append(source: Uint8Array, start: number, end: number): void {
+    if (this.#filter?.(source, start, end) === false) {
+      this.#refused.push(this.appendedCount);
+      return;
+    }
     if (this.#builder.recordCount === MAX_BATCH_RECORDS) this.#finishBatch();
     this.#builder.append(source, start, end);
   }

@@ -29,7 +29,7 @@ export function appendLines(body: BodySpan, batches: BodyBatches): Uint32Array |
     else batches.append(bytes, at, textEnd);
     at = lineEnd + 1;
   }
-  return blankLines.length === 0 ? undefined : positionsWithout(blankLines, batches.recordCount);
+  return blankLines.length === 0 ? undefined : positionsWithout(blankLines, batches.appendedCount);
 }
 
 function isBlank(bytes: Uint8Array, start: number, end: number): boolean {

@@ -4,14 +4,18 @@
  */
 import { RecordBatchBuilder } from '../encode/record-batch-builder.ts';
 import type { FrameBody, FramedBody, FrameResult, FrameTask } from '../pipeline/parse-protocol.ts';
-import { BodyBatches } from './body-batches.ts';
+import { BodyBatches, type RecordFilter } from './body-batches.ts';
 import type { BodySpan } from './body-span.ts';
 import { appendJson } from './framing-json.ts';
 import { appendLines } from './framing-lines.ts';
+import { ScopeCheck } from './scope-check.ts';
 
 /** One per thread, kept for its memory. */
 const builder = new RecordBatchBuilder();
 const batches = new BodyBatches(builder);
+let scopeCheck: ScopeCheck | undefined;
+
+const MAX_LISTED = 1000;
 
 /**
  * Frames every body of the task. A body gives batches of at most 10,000 records, or none when it has no records or could not be framed;
@@ -22,13 +26,13 @@ export function frameBodies(task: FrameTask): FrameResult {
   let recordCount = 0;
   const bodies: FramedBody[] = [];
   for (const body of task.bodies) {
-    batches.begin(recordCount, body.receivedMs);
+    batches.begin(recordCount, body.receivedMs, filterOf(body));
     const startBytes = builder.finishedBytes;
-    const framed = frameBody(body);
-    if (framed.error === undefined) batches.finish();
+    const one = frameBody(body);
+    if (one.error === undefined) batches.finish();
     else batches.drop();
-    bodies.push({ ...framed, batchBytes: builder.finishedBytes - startBytes });
-    recordCount += framed.recordCount;
+    bodies.push({ ...one, batchBytes: builder.finishedBytes - startBytes });
+    recordCount += one.recordCount;
   }
   return { batches: builder.takeFinished(), recordCount, bodies };
 }
@@ -37,12 +41,32 @@ function frameBody(body: FrameBody): Omit<FramedBody, 'batchBytes'> {
   const span = withoutByteOrderMark(body);
   if (body.format === 'json') {
     const problem = appendJson(span, batches);
-    if (problem === undefined) return { recordCount: batches.recordCount };
+    if (problem === undefined) return framed(undefined);
     return { recordCount: 0, error: { reason: 'malformed_json', detail: problem } };
   }
-  const positions = appendLines(span, batches);
-  const { recordCount } = batches;
-  return positions === undefined ? { recordCount } : { recordCount, positions };
+  return framed(appendLines(span, batches));
+}
+
+/** The scope of the sender, asked record by record. */
+function filterOf({ scope }: FrameBody): RecordFilter | undefined {
+  if (scope === undefined) return undefined;
+  const check = (scopeCheck ??= new ScopeCheck());
+  check.begin();
+  return (source, start, end) => check.accepts(source, { start, end }, scope);
+}
+
+/** `appended` are the positions of all records, those that were refused too. */
+function framed(appended: Uint32Array | undefined): Omit<FramedBody, 'batchBytes'> {
+  const { recordCount, refused } = batches;
+  if (refused.length === 0)
+    return appended === undefined ? { recordCount } : { recordCount, positions: appended };
+  const positionAt = (index: number): number => appended?.[index] ?? index + 1;
+  const isRefused = new Set(refused);
+  const kept = Array.from({ length: batches.appendedCount }, (_, index) => index).filter(
+    (index) => !isRefused.has(index),
+  );
+  const outOfScope = { count: refused.length, positions: refused.slice(0, MAX_LISTED).map(positionAt) };
+  return { recordCount, positions: Uint32Array.from(kept, positionAt), outOfScope };
 }
 
 function withoutByteOrderMark(body: FrameBody): BodySpan {

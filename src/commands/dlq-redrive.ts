@@ -11,6 +11,7 @@ import { createParsePool } from '../pipeline/parse-pool.ts';
 import { decompressedLimit } from '../pipeline/pipeline.ts';
 import type { Store } from '../store/clickhouse-client.ts';
 import { withRedriveTurn } from '../store/redrive-store.ts';
+import { auditCommand } from './command-audit.ts';
 import { DEFAULT_RETENTION_DAYS, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { type LetterOptions, readIds, readLetterFilter } from './dlq-options.ts';
@@ -44,12 +45,26 @@ export async function redriveLetters(
       isAgreed && plan.length > 0
         ? await redrive(store, { config, keys, filter: bounded, options })
         : undefined;
+    if (summary !== undefined) await auditRedrive(store, ids, summary);
     writeResult(options.json === true, { planned: plan, ...(summary ?? NOTHING) }, () =>
       summary === undefined ? 'No letter was driven again.' : summaryText(summary),
     );
     if (summary !== undefined && (count(summary.stayed) > 0 || count(summary.skipped) > 0)) {
       process.exitCode = EXIT_FAILED;
     }
+  });
+}
+
+/** The first ids are enough to know which letters were meant. */
+const MAX_TARGETS = 5;
+
+async function auditRedrive(store: Store, ids: readonly string[], summary: RedriveSummary): Promise<void> {
+  const { moved, stayed } = summary;
+  const target = ids.length === 0 ? 'by filter' : ids.slice(0, MAX_TARGETS).join(' ');
+  await auditCommand(store, {
+    action: 'dead_letters.redrive',
+    target,
+    detail: { letters: ids.length, moved, stayed: count(stayed) },
   });
 }
 

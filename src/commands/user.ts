@@ -1,13 +1,15 @@
 /**
- * `millrace user add|list|passwd`: the users of the API, in the running program's store.
+ * `millrace user add|list|passwd|disable|enable`: the users of the API, in the running program's store.
  */
-import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
+import { checkGrant, toScope } from '../api/auth/grants.ts';
 import { checkPassword } from '../api/auth/passwords.ts';
 import { checkName, createUsers, type Users } from '../api/auth/users.ts';
 import { ROLES, type Role } from '../api/route.ts';
+import { isScoped } from '../api/scope.ts';
 import type { Config } from '../config.ts';
 import { errorMessage, MillraceError } from '../errors.ts';
+import { auditCommand, commandActor, type Done } from './command-audit.ts';
 import { loadStoreConfig, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { writeResult } from './output.ts';
@@ -22,6 +24,16 @@ export function registerUser(program: Command): void {
   registerAdd(user);
   registerList(user);
   registerPasswd(user);
+  registerSwitch(user, 'disable');
+  registerSwitch(user, 'enable');
+}
+
+interface AddOptions {
+  readonly role: Role;
+  readonly service?: string[];
+  readonly host?: string[];
+  readonly environment?: string[];
+  readonly passwordFile?: string;
 }
 
 function registerAdd(user: Command): void {
@@ -31,14 +43,21 @@ function registerAdd(user: Command): void {
       .description('add a user')
       .argument('<name>', 'letters, digits and . _ @ -')
       .addOption(new Option('--role <role>', 'what the user may do').choices([...ROLES]).default('viewer'))
+      .option('--service <names...>', 'services that the user may see or post (all)')
+      .option('--host <names...>', 'hosts likewise (all)')
+      .option('--environment <names...>', 'environments likewise (all)')
       .option(PASSWORD_FLAG, PASSWORD_HELP),
   );
-  command.action(async (name: string, options: { role: Role; passwordFile?: string }) => {
+  command.action(async (name: string, options: AddOptions) => {
+    const { role, service: services, host: hosts, environment: environments } = options;
     const config = loadStoreConfig(command);
+    const scope = toScope({ services, hosts, environments });
+    asUsage(() => checkGrant({ role, scope }));
     const password = await readNewPassword(name, options.passwordFile, 'Password');
-    await withUsers(config, (users) => users.add({ name, password, role: options.role }, changedBy()));
-    const result = { name, role: options.role };
-    writeResult(isJson(command), result, () => `User ${name} was added with role ${options.role}.`);
+    const result = { name, role, ...(isScoped(scope) && { scope }) };
+    const done = { action: 'user.create', target: name, detail: { role, scope } } as const;
+    await withUsers(config, (users) => users.add({ name, password, role, scope }, commandActor()), done);
+    writeResult(isJson(command), result, () => `User ${name} was added with role ${role}.`);
   });
 }
 
@@ -74,8 +93,24 @@ function registerPasswd(user: Command): void {
   command.action(async (name: string, options: { passwordFile?: string }) => {
     const config = loadStoreConfig(command);
     const password = await readNewPassword(name, options.passwordFile, 'New password');
-    await withUsers(config, (users) => users.setPassword(name, password, changedBy()));
+    const done = { action: 'user.change', target: name, detail: { password: 'changed' } } as const;
+    await withUsers(config, (users) => users.setPassword(name, password, commandActor()), done);
     writeResult(isJson(command), { name }, () => `The password of ${name} was changed.`);
+  });
+}
+
+function registerSwitch(user: Command, verb: 'disable' | 'enable'): void {
+  const isDisabled = verb === 'disable';
+  const effect = isDisabled
+    ? 'end the sessions of a user and refuse further logins'
+    : 'let a user log in again';
+  const command = finish(user.command(verb).description(effect).argument('<name>', 'the user'));
+  command.action(async (name: string) => {
+    const change = (users: Users) => users.change(name, { isDisabled }, { changedBy: commandActor() });
+    const done = { action: 'user.change', target: name, detail: { disabled: isDisabled } } as const;
+    await withUsers(loadStoreConfig(command), change, done);
+    const result = { name, disabled: isDisabled };
+    writeResult(isJson(command), result, () => `User ${name} was ${verb}d.`);
   });
 }
 
@@ -85,11 +120,6 @@ function finish(command: Command): Command {
 
 function isJson(command: Command): boolean {
   return command.getOptionValue('json') === true;
-}
-
-/** Who the audit names: the account of this machine that ran the command. */
-function changedBy(): string {
-  return `command line: ${userInfo().username}`;
 }
 
 /** The password for `name`; a name or password that cannot be is wrong usage, told before a store is opened. */
@@ -109,7 +139,12 @@ function asUsage(check: () => void): void {
   }
 }
 
-async function withUsers<T>(config: Config, work: (users: Users) => Promise<T>): Promise<T> {
+/** `done` is written to the audit when it went through. */
+async function withUsers<T>(config: Config, work: (users: Users) => Promise<T>, done?: Done): Promise<T> {
   const telemetry = createCommandTelemetry(config);
-  return await withStore(config, telemetry, ({ store }) => work(createUsers(store)));
+  return await withStore(config, telemetry, async ({ store }) => {
+    const result = await work(createUsers(store));
+    if (done !== undefined) await auditCommand(store, done);
+    return result;
+  });
 }

@@ -13,5 +13,8 @@ export const DEAD_LETTER_REASONS = [
 ] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 
+/** Why a record of a posted body was not taken; `out_of_scope` leaves no letter. */
+export type RejectionCode = DeadLetterReason | 'out_of_scope';
+
 export const FILTER_REASONS = ['blank', 'tombstone', 'control'] as const;
 export type FilterReason = (typeof FILTER_REASONS)[number];

@@ -5,7 +5,7 @@
 import { MillraceError } from '../errors.ts';
 import { DirectSource, type DirectSourcePorts } from './direct-source.ts';
 import type { FoundReservation } from './idempotency-port.ts';
-import type { IngestOutcome } from './ingest-port.ts';
+import type { IngestOptions, IngestOutcome } from './ingest-port.ts';
 import type { Lane } from './lane.ts';
 import type { BodyFormat } from './parse-protocol.ts';
 import type { BlockStore, BlockTable, ClaimRequest, LaneKey, LaneStanding } from './ports.ts';
@@ -16,6 +16,8 @@ export interface Adoption extends BodyPorts {
   readonly store: Pick<BlockStore, 'insertLedger'>;
   readonly standing: LaneStanding;
   readonly place: FoundReservation;
+  /** As when the body came first: who sends it again with another one is refused before. */
+  readonly scope: IngestOptions['scope'];
 }
 
 /** One request for each lane, for what its places span: nobody asks for anything outside. */
@@ -49,7 +51,7 @@ export async function storeAdopted(
   body: ArrayBuffer,
   format: BodyFormat,
 ): Promise<IngestOutcome> {
-  const { coordinator, standing, place, store } = adoption;
+  const { coordinator, standing, place, store, scope } = adoption;
   let lane: Lane | undefined;
   const source = new DirectSource({
     ...adoption,
@@ -65,7 +67,7 @@ export async function storeAdopted(
   });
   try {
     await source.start();
-    const outcome = await source.submit(body, format, { receivedMs: place.receivedMs });
+    const outcome = await source.submit(body, format, { receivedMs: place.receivedMs, scope });
     const entry = outcome.kind === 'stored' ? lane?.ledgerEntry() : undefined;
     if (entry !== undefined) await store.insertLedger([entry]);
     return outcome;

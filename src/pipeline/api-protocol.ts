@@ -3,7 +3,7 @@
  */
 import type { PlainError } from '../errors.ts';
 import type { InternalEventName, TelemetryFields } from '../telemetry.ts';
-import type { IngestKey, IngestOutcome } from './ingest-port.ts';
+import type { IngestOptions, IngestOutcome } from './ingest-port.ts';
 import type { BodyFormat } from './parse-protocol.ts';
 import type { SnapshotKind, StatusSnapshots } from './status-port.ts';
 
@@ -88,7 +88,7 @@ export type FromApi =
       readonly id: number;
       readonly body: ArrayBuffer;
       readonly format: BodyFormat;
-      readonly key?: IngestKey | undefined;
+      readonly options: IngestOptions;
     }
   | { readonly kind: 'snapshot'; readonly id: number; readonly what: SnapshotKind }
   | {

@@ -145,11 +145,11 @@ export class ApiThread {
     }
   }
 
-  async #ingest(worker: Worker, { id, body, format, key }: FromApi & { kind: 'ingest' }): Promise<void> {
+  async #ingest(worker: Worker, { id, body, format, options }: FromApi & { kind: 'ingest' }): Promise<void> {
     const outcome =
       this.#ports.ingest === undefined
         ? ({ kind: 'failed', code: 'not_found', message: 'This program takes no logs over HTTP.' } as const)
-        : await this.#ports.ingest.submit(body, format, key);
+        : await this.#ports.ingest.submit(body, format, options);
     if (worker === this.#worker) this.#post({ kind: 'ingest_answer', id, outcome });
   }
 

@@ -9,17 +9,14 @@ import { clampRecordTime } from '../encode/record-time.ts';
 import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
 import { failpointSync, isFailpointArmed, POISON_MARK } from '../failpoints.ts';
 import type { BatchFault } from '../parse/batch-fault.ts';
-import { JsonParser } from '../parse/json/parse-json.ts';
 import type { ParseOutcome } from '../parse/parse-outcome.ts';
+import { RecordParser } from '../parse/parse-record.ts';
 import { RecordBatchReader } from '../parse/record-batch.ts';
-import { extractSecurityOf } from '../parse/text/extract-security-of.ts';
-import { parseText } from '../parse/text/parse-text.ts';
 import type { Block, DeadLetterNote, ParseResult, ParseTask, ParseWorkerData } from './parse-protocol.ts';
 import type { BlockTable } from './ports.ts';
 import { PresentWalk } from './present.ts';
 import { refusalDetail } from './refusal-detail.ts';
 
-const LEFT_BRACE = 0x7b;
 const MAX_NOTES = 1000;
 /** Blocks and letters of one task; a batch that holds more, compressed perhaps a hundredfold, is parsed in parts. */
 const MAX_TASK_BYTES = 8 * 1024 * 1024;
@@ -36,9 +33,8 @@ export class BatchParser {
   readonly #isPoisonArmed = isFailpointArmed('poison');
   readonly #reader: RecordBatchReader;
   readonly #block = new EventBlock();
-  readonly #json = new JsonParser(this.#block);
+  readonly #parser = new RecordParser(this.#block);
   readonly #letters: DeadLetterBlock;
-  readonly #range = { start: 0, end: 0 };
   #task: ParseTask | undefined;
   #logBlocks: Block[] = [];
   #letterBlocks: Block[] = [];
@@ -91,7 +87,7 @@ export class BatchParser {
     };
     this.#sealedBytes = 0;
     this.#maxTimestampUs = Number.NEGATIVE_INFINITY;
-    this.#json.slowPathCount = 0;
+    this.#parser.reset();
     this.#resetBlock(task);
     this.#letters.reset(task);
   }
@@ -122,14 +118,14 @@ export class BatchParser {
       return this.#refuse('record_too_large', detail, recordTimeUs);
     }
     this.#block.beginRow(offset, recordTimeUs);
-    const outcome = this.#parseValue();
+    const outcome = this.#parser.parse(reader.bytes, reader.valueStart, reader.valueEnd);
     if (outcome === 'event') return this.#event(offset, timestampMs < 0 ? undefined : recordTimeUs);
     this.#block.clearRow();
     if (isFilterReason(outcome)) {
       this.#receivedCount++;
       return this.#filter(outcome, 1);
     }
-    this.#refuse(outcome, this.#json.failureDetail, recordTimeUs);
+    this.#refuse(outcome, this.#parser.failureDetail, recordTimeUs);
   }
 
   /** Keeps the open row, unless the record is a letter: it may have been refused for more than what it says. */
@@ -150,21 +146,6 @@ export class BatchParser {
   #countPresent(recordCount: number): void {
     this.#receivedCount += recordCount;
     this.#alreadyPresentCount += recordCount;
-  }
-
-  #parseValue(): ParseOutcome {
-    const { bytes, valueStart, valueEnd } = this.#reader;
-    let start = hasByteOrderMark(bytes, valueStart, valueEnd) ? valueStart + 3 : valueStart;
-    while (start < valueEnd && isBlank(bytes[start] as number)) start++;
-    if (bytes[start] !== LEFT_BRACE || start === valueEnd) {
-      return parseText(bytes, valueStart, valueEnd, this.#block);
-    }
-    const range = this.#range;
-    range.start = start;
-    range.end = valueEnd;
-    const outcome = this.#json.parse(bytes, range);
-    if (outcome === 'event') extractSecurityOf(this.#block);
-    return outcome;
   }
 
   /** A record that was refused already is only copied, which is safe. */
@@ -264,7 +245,7 @@ export class BatchParser {
       deadLettered: this.#deadLettered,
       deadLetterOffsets: Float64Array.from(this.#letterOffsets),
       deadLetterNotes: this.#notes,
-      slowPathCount: this.#json.slowPathCount,
+      slowPathCount: this.#parser.slowPathCount,
       maxTimestampUs: this.#maxTimestampUs,
     };
   }
@@ -272,13 +253,4 @@ export class BatchParser {
 
 function isFilterReason(outcome: Exclude<ParseOutcome, 'event'>): outcome is FilterReason {
   return outcome === 'blank' || outcome === 'tombstone' || outcome === 'control';
-}
-
-function isBlank(byte: number): boolean {
-  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
-}
-
-/** U+FEFF in UTF-8, which some programs put before the first line of a file. */
-function hasByteOrderMark(bytes: Uint8Array, start: number, end: number): boolean {
-  return end - start >= 3 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
 }

@@ -7,10 +7,11 @@ import { MillraceError, toMillraceError } from '../errors.ts';
 import type { Arena, Stretch } from './arena.ts';
 import type { ChunkOutcome } from './chunk.ts';
 import type { Coordinator } from './coordinator.ts';
-import type { IngestKey, IngestOutcome } from './ingest-port.ts';
+import type { IngestOptions, IngestOutcome } from './ingest-port.ts';
 import type { Lane } from './lane.ts';
 import {
   cutBatches,
+  MAX_LISTED_REJECTIONS,
   type OpenBody,
   placeBodies,
   type SubmittedBody,
@@ -45,8 +46,7 @@ interface WaitingBody extends SubmittedBody {
   readonly frame: FrameBody;
 }
 
-interface SubmitOptions {
-  readonly key?: IngestKey;
+interface SubmitOptions extends IngestOptions {
   /** Record time, milliseconds since the epoch; default: now. */
   readonly receivedMs?: number;
 }
@@ -57,7 +57,6 @@ const MAX_BACKOFF_MS = 5000;
 const MEMORY_WAIT_MS = 5000;
 /** Bodies framed by one task, in bytes; more wait for the next. */
 const FRAME_TASK_BYTES = 1024 * 1024;
-const MAX_LISTED_REJECTIONS = 1000;
 
 /**
  * Modes: `open`; `without lane` (before `start`, and after its lane was lost until it has another: bodies are answered
@@ -92,7 +91,7 @@ export class DirectSource {
   async submit(
     body: ArrayBuffer,
     format: BodyFormat,
-    { key, receivedMs = this.#ports.clock.now() }: SubmitOptions = {},
+    { key, scope, receivedMs = this.#ports.clock.now() }: SubmitOptions = {},
   ): Promise<IngestOutcome> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return failure(refusal);
@@ -103,7 +102,7 @@ export class DirectSource {
       );
     }
     new Uint8Array(stretch.memory, stretch.start, stretch.length).set(new Uint8Array(body));
-    const frame: FrameBody = { ...stretch, format, receivedMs };
+    const frame: FrameBody = { ...stretch, format, receivedMs, scope };
     return await new Promise((answer) => {
       this.#waiting.push({ stretch, frame, key, receivedMs, answer });
       void this.#frame();

@@ -2,7 +2,8 @@
  * Gives memory back once the pipeline has been idle for a while: garbage of the main thread and of the workers, and
  * what the workers keep from task to task.
  */
-import { collectGarbage } from '../collect-garbage.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { collectGarbage, releaseFreedMemory } from '../give-back-memory.ts';
 import type { ParsePool } from './parse-pool.ts';
 
 export interface IdleTrimPorts {
@@ -15,6 +16,7 @@ export interface IdleTrimPorts {
 const LOOK_INTERVAL_MS = 5000;
 /** Looks in a row that find it idle before it is trimmed. */
 const IDLE_LOOKS = 2;
+const FREED_MS = 200;
 
 /** Once per idle time: a trim costs a full collection in each thread. */
 export class IdleTrim {
@@ -46,8 +48,15 @@ export class IdleTrim {
       return;
     }
     if (++this.#idleLookCount !== IDLE_LOOKS) return;
-    // A worker that dies of it is replaced like any other.
-    void pool.trim().catch(() => undefined);
-    collectGarbage();
+    void giveBack(pool);
   }
+}
+
+async function giveBack(pool: Pick<ParsePool, 'trim'>): Promise<void> {
+  collectGarbage();
+  // A worker that dies of it is replaced like any other.
+  await pool.trim().catch(() => undefined);
+  // V8 frees what is outside its heap a little later, on a thread of its own.
+  await delay(FREED_MS);
+  await releaseFreedMemory();
 }

@@ -3,15 +3,16 @@
  * Plain data on both sides: it crosses a thread.
  */
 import type { ErrorCode } from '../errors.ts';
-import type { DeadLetterReason } from '../event/reasons.ts';
+import type { RejectionCode } from '../event/reasons.ts';
+import type { Scope } from '../event/scope.ts';
 import type { BodyFormat } from './parse-protocol.ts';
 
 export interface RejectedRecord {
   /** 1-based line (ndjson, text) or element (json array) of the body. */
   readonly line: number;
-  readonly code: DeadLetterReason;
+  readonly code: RejectionCode;
   readonly reason: string;
-  /** Absent when the body could not be framed, so that no record and no letter came to be. */
+  /** Absent when no record and no letter came to be: the body could not be framed, or the record is out of scope. */
   readonly dead_letter_id?: string;
 }
 
@@ -31,12 +32,21 @@ export type IngestOutcome =
       /** Rejected records in all; `rejected` lists at most 1,000 of them. */
       readonly rejectedCount: number;
       readonly rejected: readonly RejectedRecord[];
+      /** Of the rejected ones. Absent: 0. */
+      readonly outOfScopeCount?: number;
       /** The body had come before, under the same key; this is what became of it then. */
       readonly isReplayed?: boolean;
     }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
 
+export interface IngestOptions {
+  /** The body is stored once under one key, however often it is sent. */
+  readonly key?: IngestKey | undefined;
+  /** Records outside are rejected. Absent: none is. */
+  readonly scope?: Scope | undefined;
+}
+
 export interface IngestPort {
-  /** Never rejects. Takes over `body`, which is stored once under one key, however often it is sent. */
-  submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome>;
+  /** Never rejects. Takes over `body`. */
+  submit(body: ArrayBuffer, format: BodyFormat, options?: IngestOptions): Promise<IngestOutcome>;
 }

@@ -7,7 +7,7 @@ import { MillraceError, toMillraceError } from '../errors.ts';
 import { type BodyPorts, claimsFor, hasRows, isInLane, storeAdopted } from './adopted-body.ts';
 import { DirectSource, type DirectSourcePorts } from './direct-source.ts';
 import type { FoundReservation, IdempotencyStore, KeyRecord, StoredOutcome } from './idempotency-port.ts';
-import type { IngestKey, IngestOutcome, IngestPort } from './ingest-port.ts';
+import type { IngestKey, IngestOptions, IngestOutcome, IngestPort } from './ingest-port.ts';
 import { KeyCompletions } from './key-completions.ts';
 import type { Lane } from './lane.ts';
 import type { OpenBody } from './open-body.ts';
@@ -30,6 +30,7 @@ interface KeyedBody {
   readonly body: ArrayBuffer;
   readonly format: BodyFormat;
   readonly key: IngestKey;
+  readonly scope: IngestOptions['scope'];
 }
 
 interface BodyUnderWay {
@@ -64,11 +65,15 @@ export class KeyedIngest implements IngestPort {
     return this.#ports.plain.inFlightCount + this.#underWay.size;
   }
 
-  async submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome> {
-    if (key === undefined) return await this.#ports.plain.submit(body, format);
+  async submit(
+    body: ArrayBuffer,
+    format: BodyFormat,
+    { key, scope }: IngestOptions = {},
+  ): Promise<IngestOutcome> {
+    if (key === undefined) return await this.#ports.plain.submit(body, format, { scope });
     const first = this.#underWay.get(key.digest);
     if (first !== undefined) return await follow(first, key);
-    const outcome = this.#serve({ body, format, key })
+    const outcome = this.#serve({ body, format, key, scope })
       .catch((error: unknown) => failure(toMillraceError(error)))
       .finally(() => this.#underWay.delete(key.digest));
     this.#underWay.set(key.digest, { bodyDigest: key.bodyDigest, outcome });
@@ -108,13 +113,13 @@ export class KeyedIngest implements IngestPort {
     return found.filter((place) => !own.includes(place));
   }
 
-  async #store({ body, format, key }: KeyedBody): Promise<IngestOutcome> {
+  async #store({ body, format, key, scope }: KeyedBody): Promise<IngestOutcome> {
     this.#source ??= this.#open();
     const source = await this.#source.catch((error: unknown) => {
       this.#source = undefined;
       throw error;
     });
-    return await this.#complete(key, await source.submit(body, format, { key }));
+    return await this.#complete(key, await source.submit(body, format, { key, scope }));
   }
 
   async #open(): Promise<DirectSource> {
@@ -163,7 +168,8 @@ export class KeyedIngest implements IngestPort {
    * After the claim nobody else can write at any of the places. The one that has rows is where the body went; without
    * rows anywhere it is free, and whoever comes after finds the same.
    */
-  async #adopt(found: readonly FoundReservation[], { body, format, key }: KeyedBody): Promise<IngestOutcome> {
+  async #adopt(found: readonly FoundReservation[], posted: KeyedBody): Promise<IngestOutcome> {
+    const { body, format, key, scope } = posted;
     const { keys, ownership } = this.#ports;
     const refusal = this.#ports.refusal();
     if (refusal !== undefined) return failure(refusal);
@@ -179,7 +185,7 @@ export class KeyedIngest implements IngestPort {
     // Somebody was faster: with another place, or by withdrawing these.
     if (chosen === undefined || places.length < record.reservations.length) return failure(inProgress());
     if (chosen.place.bodyDigest !== key.bodyDigest) return failure(reused());
-    return await storeAdopted({ ...this.#ports, ...chosen }, body, format);
+    return await storeAdopted({ ...this.#ports, ...chosen, scope }, body, format);
   }
 
   /** The outcome is given only when it is written down: the next request with the key must find it. */

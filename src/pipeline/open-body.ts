@@ -2,10 +2,13 @@
  * A framed body of a direct source on its way into a lane: its offsets, what was said of its records, its answer.
  */
 import { encodeEventId } from '../event/event-id.ts';
-import type { BodyPlace } from './idempotency-port.ts';
+import type { BodyPlace, StoredOutcome } from './idempotency-port.ts';
 import type { IngestKey, IngestOutcome, RejectedRecord } from './ingest-port.ts';
 import type { DeadLetterNote, FramedBody } from './parse-protocol.ts';
 import type { LaneKey } from './ports.ts';
+
+/** Rejections of one body that are told one by one. */
+export const MAX_LISTED_REJECTIONS = 1000;
 
 /** A body as its source knows it before it is framed. */
 export interface SubmittedBody {
@@ -69,11 +72,32 @@ export function storedOutcome(body: OpenBody, { source, partition }: LaneKey): I
       dead_letter_id: encodeEventId({ timestampUs, source, partition, offset }),
     };
   });
-  return { kind: 'stored', acceptedCount: framed.recordCount - rejectedCount, rejectedCount, rejected };
+  return withOutOfScope(framed, {
+    kind: 'stored',
+    acceptedCount: framed.recordCount - rejectedCount,
+    rejectedCount,
+    rejected,
+  });
 }
 
 /** What is answered for a body that gave no record. */
-export function unframedOutcome({ error }: FramedBody): IngestOutcome {
+export function unframedOutcome(framed: FramedBody): IngestOutcome {
+  const { error } = framed;
   const rejected = error === undefined ? [] : [{ line: 1, code: error.reason, reason: error.detail }];
-  return { kind: 'stored', acceptedCount: 0, rejectedCount: rejected.length, rejected };
+  const outcome = { kind: 'stored', acceptedCount: 0, rejectedCount: rejected.length, rejected } as const;
+  return withOutOfScope(framed, outcome);
+}
+
+/** The records that never came to be stand in the answer like the others, in the order of the body. */
+function withOutOfScope({ outOfScope }: FramedBody, outcome: StoredOutcome): StoredOutcome {
+  if (outOfScope === undefined) return outcome;
+  const reason = 'the service, host or environment is none that the sender may post for';
+  const kept = outOfScope.positions.map((line): RejectedRecord => ({ line, code: 'out_of_scope', reason }));
+  const rejected = [...outcome.rejected, ...kept].toSorted((a, b) => a.line - b.line);
+  return {
+    ...outcome,
+    rejectedCount: outcome.rejectedCount + outOfScope.count,
+    rejected: rejected.slice(0, MAX_LISTED_REJECTIONS),
+    outOfScopeCount: outOfScope.count,
+  };
 }

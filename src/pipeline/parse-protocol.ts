@@ -5,6 +5,7 @@
  */
 
 import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
+import type { Scope } from '../event/scope.ts';
 import type { ArmedFailpoints } from '../failpoints.ts';
 import type { PresentByTable } from './present.ts';
 
@@ -104,6 +105,8 @@ export interface FrameBody {
   readonly format: BodyFormat;
   /** Receipt time in milliseconds; the time of its records. */
   readonly receivedMs: number;
+  /** Records outside give no record. Absent: all are taken. */
+  readonly scope?: Scope | undefined;
 }
 
 export interface FramedBody {
@@ -114,6 +117,8 @@ export interface FramedBody {
   /** For each record the 1-based line (ndjson, text) or element (json array) it came from; absent: 1, 2, 3, … */
   readonly positions?: Uint32Array;
   readonly error?: { readonly reason: DeadLetterReason; readonly detail: string };
+  /** What its scope kept out: how many, and the positions of the first 1,000. Absent: nothing. */
+  readonly outOfScope?: { readonly count: number; readonly positions: readonly number[] };
 }
 
 export interface FrameResult {

@@ -15,7 +15,7 @@ import type { Role } from '../../src/api/route.ts';
 import { LetterSeal } from '../../src/encode/letter-seal.ts';
 import { type ErrorCode, MillraceError } from '../../src/errors.ts';
 import type { RateQuotas } from '../../src/pipeline/api-protocol.ts';
-import type { IngestKey, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
+import type { IngestKey, IngestOptions, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
@@ -32,9 +32,12 @@ export class RecordingIngest implements IngestPort {
   readonly bodies: { readonly text: string; readonly format: BodyFormat }[] = [];
   /** Of the bodies that had one. */
   readonly keys: IngestKey[] = [];
+  readonly scopes: IngestOptions['scope'][] = [];
   outcome: IngestOutcome = { kind: 'stored', acceptedCount: 1, rejectedCount: 0, rejected: [] };
 
-  async submit(body: ArrayBuffer, format: BodyFormat, key?: IngestKey): Promise<IngestOutcome> {
+  async submit(body: ArrayBuffer, format: BodyFormat, options: IngestOptions = {}): Promise<IngestOutcome> {
+    const { key, scope } = options;
+    this.scopes.push(scope);
     if (key !== undefined) this.keys.push(key);
     this.bodies.push({ text: new TextDecoder().decode(body), format });
     return this.outcome;
@@ -91,6 +94,8 @@ export interface ApiFixture {
   token(role: Role): Promise<string>;
   /** GET as a user of that role (default viewer); the body as JSON. */
   get(path: string, role?: Role): Promise<{ status: number; body: any }>; // oxlint-disable-line typescript/no-explicit-any
+  /** The next token is of a new login. */
+  forgetTokens(): void;
   /** Throws when an answer was not as the document has it. */
   stop(): Promise<void>;
 }
@@ -183,8 +188,10 @@ export async function startApi(
       const answer = await fetch(base + path, { headers });
       return { status: answer.status, body: await answer.json() };
     },
+    forgetTokens: () => tokens.clear(),
     async stop() {
       await server.stop(1000);
+      await app.close();
       rmSync(keysDir, { recursive: true });
       if (contract.violations.length > 0) {
         throw new Error(`answers that break the document:\n${contract.violations.join('\n')}`);
@@ -204,5 +211,5 @@ async function documentOf(app: Front): Promise<OpenApi> {
     signal: new AbortController().signal,
     readBody: () => Promise.resolve(new ArrayBuffer(0)),
   });
-  return JSON.parse(body as string) as OpenApi;
+  return JSON.parse(typeof body === 'string' ? body : '') as OpenApi;
 }

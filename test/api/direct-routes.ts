@@ -36,6 +36,7 @@ export function directRoutes(store: QueryPort, nowMs = Date.now()): DirectRoutes
         requestId: 'test',
         params: match.params,
         query: new URLSearchParams(query),
+        audit: { action: undefined, actor: 'test', target: '', detail: {} },
         principal: { username: 'test', role: 'viewer', sessionId: 'test', scope },
       });
     },

@@ -3,12 +3,14 @@
  */
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { KnownAddresses } from '../../src/api/auth/known-addresses.ts';
 import { createServiceTelemetry } from '../../src/telemetry-service.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { type ApiFixture, PASSWORD, startApi } from './api-fixture.ts';
 import { decoded } from './forge.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 let clickhouse: TestClickHouse;
 let api: ApiFixture;

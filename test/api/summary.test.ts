@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leastSquaresSlope, trendOf } from '../../src/api/summary/trend.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { type ApiFixture, SERVERS, startApi } from './api-fixture.ts';
+import { directRoutes, textOf } from './direct-routes.ts';
 import { insertLogs } from './log-rows.ts';
 
 const HOUR_MS = 3_600_000;
@@ -54,6 +55,26 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await clickhouse.stop();
+});
+
+it('reads no row of the logs: it answers the same without them', async () => {
+  const routes = directRoutes(clickhouse.store);
+  const read = async (): Promise<object> => {
+    const { meta, ...summed } = JSON.parse(await textOf(await routes.get(SUMMARY))) as { meta: object };
+    expect(meta).toEqual({
+      rows_read: expect.any(Number) as number,
+      elapsed_ms: expect.any(Number) as number,
+    });
+    return summed;
+  };
+  const whole = await read();
+  expect(whole).toMatchObject({ events: { total: 8 } });
+  await clickhouse.store.command('RENAME TABLE logs TO logs_away');
+  try {
+    expect(await read()).toEqual(whole);
+  } finally {
+    await clickhouse.store.command('RENAME TABLE logs_away TO logs');
+  }
 });
 
 describe.each(SERVERS)('summary on %s', (kind) => {

@@ -4,10 +4,13 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ApiKeyTable } from '../../src/api/api-keys/api-keys.ts';
+import { CurrentKeys } from '../../src/api/api-keys/current-keys.ts';
 import { authenticate, authRoutes } from '../../src/api/auth/auth-routes.ts';
 import { createAuth } from '../../src/api/auth/create-auth.ts';
 import { readSigningKey, replaceSigningKey } from '../../src/api/auth/key-files.ts';
+import { revokeKey } from '../../src/api/auth/public-keys.ts';
 import { signLocalToken } from '../../src/api/auth/tokens.ts';
 import { toVerifyingKey } from '../../src/api/auth/verifying-key.ts';
 import { Front } from '../../src/api/front.ts';
@@ -30,6 +33,8 @@ interface KeySet {
 }
 
 const DAY_MS = 86_400_000;
+
+vi.setConfig({ testTimeout: 120_000 });
 
 let clickhouse: TestClickHouse;
 let one: ApiFixture;
@@ -183,6 +188,15 @@ describe('keys', () => {
     two.clock.nowMs += 11 * DAY_MS;
     expect(await me(two, before.access_token)).toBe(401);
     expect((await keySet(two)).map((key) => key.kid)).not.toContain(firstId);
+    // Revoked, a key ends within a minute.
+    two.clock.nowMs = one.clock.nowMs;
+    const { access_token: token } = await login(one);
+    expect([await me(one, token), await me(two, token)]).toEqual([200, 200]);
+    replaceSigningKey(one.keys.directory, one.clock.nowMs);
+    await revokeKey(clickhouse.store, third, one.clock.nowMs);
+    advance(60_000);
+    expect([await me(one, token), await me(two, token)]).toEqual([401, 401]);
+    expect(await me(two, (await login(one)).access_token)).toBe(200);
     one.clock.nowMs = two.clock.nowMs = Date.now();
   });
 });
@@ -352,7 +366,10 @@ describe('tickets', () => {
 
   /** The program's own authentication before a route as a live tail has it. */
   function tailServer({ keys, users, telemetry, clock }: ApiFixture, kind: 'uws' | 'node'): HttpServer {
-    const ports = { store: clickhouse.store, users, keys, telemetry, now: () => clock.nowMs };
+    const { store } = clickhouse;
+    const now = () => clock.nowMs;
+    const currentKeys = new CurrentKeys({ keys: new ApiKeyTable(store), telemetry, now });
+    const ports = { store, users, keys, currentKeys, telemetry, now };
     const auth = createAuth(ports, { keyRotationMs: DAY_MS * 30 });
     const tail = { method: 'GET', path: '/tail', access: 'read' } as const;
     const front = new Front(

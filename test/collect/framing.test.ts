@@ -187,3 +187,70 @@ describe('several bodies', () => {
     expect(structuredClone(first, { transfer: [first.batches] }).batches.byteLength).toBe(before.length);
   });
 });
+
+describe('a scope', () => {
+  const SCOPE = { services: ['web'], environments: ['prod', ''] };
+
+  function frameScoped(content: string, format: BodyFormat) {
+    const body = { ...bodyOf(content, format), scope: SCOPE };
+    const result = frameBodies({ kind: 'frame', bodies: [body, bodyOf('{"service":"db"}', 'ndjson')] });
+    const { records } = walkBatches(new Uint8Array(result.batches));
+    const framed = result.bodies[0]!;
+    // The body behind has no scope.
+    expect(records).toHaveLength(framed.recordCount + 1);
+    return {
+      records: records.slice(0, framed.recordCount).map(({ value }) => value),
+      positions: framed.positions === undefined ? undefined : [...framed.positions],
+      outOfScope: framed.outOfScope,
+    };
+  }
+
+  test('keeps records out by the form that is stored, and keeps the lines of the others', () => {
+    const lines: readonly (readonly [line: string, isKept: boolean])[] = [
+      ['{"service":"web","message":"a"}', true],
+      ['{"service":"db","message":"web"}', false],
+      ['{"service":"w\\u0065b"}', true],
+      ['{"app":"web"}', true],
+      ['{"app":"db"}', false],
+      ['{"service":"Web"}', false],
+      ['{"service":"web ","environment":"prod"}', false],
+      ['{"service":"web","environment":"dev"}', false],
+      ['{"service":"web","env":"prod"}', true],
+      ['{"message":"nobody"}', false],
+      [`{"service":"${'x'.repeat(10_000)}"}`, false],
+      ['plain text', false],
+      // What is no event becomes a dead letter, as everybody's.
+      ['{"service":"db"', true],
+    ];
+    const places = lines.map(([line, isKept], i) => ({ line, isKept, at: i + 1 }));
+    const kept = places.filter(({ isKept }) => isKept);
+    const refused = places.filter(({ isKept }) => !isKept).map(({ at }) => at);
+    expect(frameScoped(lines.map(([line]) => line).join('\n'), 'ndjson')).toEqual({
+      records: kept.map(({ line }) => line),
+      positions: kept.map(({ at }) => at),
+      outOfScope: { count: refused.length, positions: refused },
+    });
+  });
+
+  test('counts blank lines and elements of arrays', () => {
+    expect(frameScoped('\n{"service":"db"}\n\n{"service":"web"}\n', 'ndjson')).toMatchObject({
+      positions: [4],
+      outOfScope: { count: 1, positions: [2] },
+    });
+    expect(frameScoped('[{"service":"web"},{"service":"db"},{"service":"web"}]', 'json')).toMatchObject({
+      positions: [1, 3],
+      outOfScope: { count: 1, positions: [2] },
+    });
+  });
+
+  test('may keep everything out, and lists only the first', () => {
+    const body = '{"service":"db"}\n'.repeat(3000);
+    const framed = frameScoped(body, 'ndjson');
+    expect(framed).toMatchObject({ records: [], positions: [], outOfScope: { count: 3000 } });
+    expect(framed.outOfScope?.positions).toHaveLength(1000);
+    expect(frameScoped('{"service":"web"}', 'ndjson')).toMatchObject({
+      positions: undefined,
+      outOfScope: undefined,
+    });
+  });
+});

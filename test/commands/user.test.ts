@@ -32,15 +32,31 @@ describe('commands on a data directory without a running program', () => {
     expect(listed.data).toMatchObject([{ name: 'anna', role: 'analyst', disabled: false }]);
     expect((await run(['user', 'passwd', 'anna'], 'battery-staple\n')).code).toBe(0);
     expect((await run(['user', 'passwd', 'nobody'], 'battery-staple\n')).code).toBe(1);
+    expect((await run(['user', 'disable', 'anna'])).stdout).toBe('{"name":"anna","disabled":true}\n');
+    expect(JSON.parse((await run(['user', 'list'])).stdout).data).toMatchObject([{ disabled: true }]);
+    expect((await run(['user', 'enable', 'anna'])).code).toBe(0);
+    const scoped = ['--role', 'writer', '--service', 'web', 'db', '--host', 'a'];
+    expect((await run(['user', 'add', 'carl', ...scoped], 'correct-horse\n')).stdout).toBe(
+      '{"name":"carl","role":"writer","scope":{"services":["web","db"],"hosts":["a"]}}\n',
+    );
     const empty = await run(['user', 'passwd', 'anna']);
     expect(empty.code).toBe(2);
     expect(empty.stderr).toContain('no password was given');
+  });
+
+  test('keys rotate makes another key, and ends the old one only when told', async () => {
+    const first = JSON.parse((await run(['keys', 'rotate'])).stdout);
+    const second = JSON.parse((await run(['keys', 'rotate', '--revoke'])).stdout);
+    expect(first).toMatchObject({ id: expect.stringMatching(/^[\w-]{43}$/), revoked: false });
+    expect(second).toMatchObject({ previous: first.id, revoked: true });
+    expect(second.id).not.toBe(first.id);
   });
 
   test.each([
     [['user', 'add', 'a b'], 'A user name has 1 to 64'],
     [['user', 'add', 'berta'], 'A password must have 8 to 256'],
     [['user', 'passwd', 'anna'], 'A password must have 8 to 256'],
+    [['user', 'add', 'root', '--role', 'admin', '--host', 'a'], 'An admin has no scope'],
     [['user', 'passwd', 'anna', '--password-file', '/nowhere/p'], 'Cannot read \\"/nowhere/p\\": ENOENT'],
   ])('%j with what cannot be is wrong usage', async (args, expected) => {
     const { code, stderr } = await run(args, 'short\n');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { collectGarbage } from '../../src/collect-garbage.ts';
 import { LETTER_KEY_BYTES } from '../../src/encode/letter-seal.ts';
+import { collectGarbage, releaseFreedMemory } from '../../src/give-back-memory.ts';
 import { IdleTrim } from '../../src/pipeline/idle-trim.ts';
 import { createParsePool } from '../../src/pipeline/parse-pool.ts';
 import { until } from '../support/until.ts';
@@ -49,6 +49,23 @@ describe('collectGarbage', () => {
     expect(held).toEqual([]);
     // V8 frees them on a thread of its own.
     await until(() => process.memoryUsage().arrayBuffers - before < 4 * MIB, { timeoutMs: 5000 });
+  });
+});
+
+describe('releaseFreedMemory', () => {
+  it('gives back what lies freed between what is held', async () => {
+    const buffers = Array.from({ length: 2000 }, () => Buffer.alloc(65_536, 1));
+    const held = buffers.filter((_, index) => index % 100 === 0);
+    buffers.length = 0;
+    collectGarbage();
+    const isReleased = async (): Promise<boolean> => {
+      await releaseFreedMemory();
+      return before - process.memoryUsage.rss() > 64 * MIB;
+    };
+    const before = process.memoryUsage.rss();
+    // V8 frees them on a thread of its own.
+    await until(isReleased, { timeoutMs: 10_000 });
+    expect(held).toHaveLength(20);
   });
 });
 

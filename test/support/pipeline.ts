@@ -62,11 +62,13 @@ export async function startPipeline(options: TestPipelineOptions): Promise<TestP
   const { clickhouse, topics } = options;
   const telemetry = new RecordingTelemetry();
   const groupId = options.groupId ?? uniqueName('group');
-  const connection = { brokers: kafkaBrokers(), clientId: 'test', groupId };
   const kafka =
     topics === undefined
       ? undefined
-      : createKafkaSource({ ...connection, topics, ...options.kafka }, telemetry);
+      : createKafkaSource(
+          { brokers: kafkaBrokers(), clientId: 'test', groupId, topics, ...options.kafka },
+          telemetry,
+        );
   const owner = createOwnerName();
   const pipeline = new Pipeline(
     { ...DEFAULTS, ...options.settings },

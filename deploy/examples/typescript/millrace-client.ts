@@ -34,6 +34,87 @@ interface Call {
   readonly body?: unknown;
 }
 
+export type ApiKey = {
+  readonly id: string;
+  /** How the key begins */
+  readonly prefix: string;
+  readonly name: string;
+  readonly role: 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly status: 'active' | 'expired' | 'revoked';
+  readonly expires_at: Timestamp | null;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+  readonly last_used_at: Timestamp | null;
+};
+
+export type ApiKeyChange = {
+  /** What the key is for */
+  readonly name?: string;
+  readonly role?: 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
+  readonly expires_at?: string | null;
+};
+
+export type ApiKeyHistory = {
+  readonly data: readonly ApiKeyVersion[];
+  readonly page: PageInfo;
+};
+
+export type ApiKeyList = {
+  readonly data: readonly ApiKey[];
+  readonly page: PageInfo;
+};
+
+export type ApiKeyVersion = {
+  readonly id: string;
+  /** How the key begins */
+  readonly prefix: string;
+  readonly name: string;
+  readonly role: 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly status: 'active' | 'expired' | 'revoked';
+  readonly expires_at: Timestamp | null;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+};
+
+export type AuditEvent = {
+  readonly at: Timestamp;
+  readonly actor: string;
+  readonly action: string;
+  /** What it is about: a name or an id, empty where there is none */
+  readonly target: string;
+  /** ok, denied (401, 403) or failed */
+  readonly outcome: string;
+  /** Of the client; empty for the command line */
+  readonly address: string;
+  readonly request_id: string;
+  /** What was asked for */
+  readonly detail: Readonly<Record<string, unknown>>;
+};
+
+export type AuditPage = {
+  readonly data: readonly AuditEvent[];
+  readonly page: PageInfo;
+};
+
+export type CreatedApiKey = {
+  readonly id: string;
+  /** How the key begins */
+  readonly prefix: string;
+  readonly name: string;
+  readonly role: 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly status: 'active' | 'expired' | 'revoked';
+  readonly expires_at: Timestamp | null;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+  readonly last_used_at: Timestamp | null;
+  /** The key itself. It is not shown again */
+  readonly key: string;
+};
+
 export type DeadLetter = {
   readonly id: string;
   readonly reason: string;
@@ -104,6 +185,19 @@ export type InputFault = {
   readonly position?: number;
   /** What was probably meant */
   readonly suggestion?: string;
+};
+
+export type Jwk = {
+  readonly kty: 'OKP';
+  readonly crv: 'Ed25519';
+  readonly x: string;
+  readonly kid: string;
+  readonly use: 'sig';
+  readonly alg: 'EdDSA';
+};
+
+export type JwkSet = {
+  readonly keys: readonly Jwk[];
 };
 
 export type Ledger = {
@@ -200,6 +294,106 @@ export type Log = {
   readonly metadata?: Readonly<Record<string, string>>;
 };
 
+export type LogFacets = {
+  readonly from: Timestamp;
+  readonly to: Timestamp;
+  /** In the order asked for */
+  readonly facets: readonly ({
+    readonly field: string;
+    /** The most frequent first */
+    readonly values: readonly ({
+      readonly value: string;
+      readonly count: number;
+    })[];
+    /** Values that there are */
+    readonly distinct: number;
+    /** Logs with a value that is not listed */
+    readonly other: number;
+    /** Logs without the field */
+    readonly missing: number;
+  })[];
+  readonly meta: QueryMeta;
+};
+
+export type LogHistogram = {
+  readonly from: Timestamp;
+  readonly to: Timestamp;
+  readonly interval_seconds: number;
+  readonly total: number;
+  /** Every interval, empty ones too; the first and the last may be cut by the range */
+  readonly series: readonly ({
+    readonly time: Timestamp;
+    readonly count: number;
+    /** `UNSET` for logs without a level, `OTHER` for levels of a name of their own */
+    readonly by_level: Readonly<Record<string, number>>;
+  })[];
+  readonly meta: QueryMeta;
+};
+
+export type LogInContext = {
+  /** Holds the time and the place of the log: the same wherever it is stored */
+  readonly id: string;
+  readonly timestamp: Timestamp;
+  readonly ingested_at: Timestamp;
+  readonly host?: string;
+  readonly service?: string;
+  readonly environment?: string;
+  readonly level?: string;
+  /** As in OpenTelemetry: 9 is INFO, 17 is ERROR */
+  readonly severity_number?: number;
+  readonly message?: string;
+  readonly source: {
+    readonly kind?: string;
+    readonly topic?: string;
+    readonly partition: number;
+    readonly offset: number;
+  };
+  readonly trace_id?: string;
+  readonly span_id?: string;
+  readonly correlation_id?: string;
+  readonly source_ip?: string;
+  readonly source_port?: number;
+  readonly destination_ip?: string;
+  readonly destination_port?: number;
+  readonly user?: string;
+  readonly process?: string;
+  readonly pid?: number;
+  readonly outcome?: string;
+  readonly http?: {
+    readonly method?: string;
+    readonly path?: string;
+    readonly status?: number;
+  };
+  readonly geo?: {
+    readonly country?: string;
+    readonly city?: string;
+  };
+  /** Percent */
+  readonly cpu_usage?: number;
+  readonly memory_usage?: {
+    readonly used?: number | string;
+    readonly total?: number | string;
+    readonly percentage?: number;
+  };
+  readonly network?: {
+    readonly rx_bytes?: number | string;
+    readonly tx_bytes?: number | string;
+  };
+  readonly threats?: readonly ({
+    readonly name: string;
+    readonly severity: string;
+    readonly tags: readonly string[];
+  })[];
+  readonly template_id?: number | string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Where `context` is given; both oldest first */
+  readonly context?: {
+    readonly before: readonly Log[];
+    readonly after: readonly Log[];
+  };
+  readonly meta?: QueryMeta;
+};
+
 export type LogPage = {
   readonly data: readonly Log[];
   readonly page: PageInfo;
@@ -215,6 +409,7 @@ export type Login = {
 export type Me = {
   readonly username: string;
   readonly role: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
 };
 
 export type MetricPoint = {
@@ -282,6 +477,25 @@ export type MetricsSummary = {
       readonly max: number | null;
     };
   })[];
+  readonly meta: QueryMeta;
+};
+
+export type NewApiKey = {
+  /** What the key is for */
+  readonly name: string;
+  readonly role: 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
+  /** RFC 3339, or such as `now+90d`; from then on the key is refused */
+  readonly expires_at?: string;
+};
+
+export type NewUser = {
+  /** 1 to 64 letters, digits and . _ @ - */
+  readonly username: string;
+  /** 8 to 256 characters */
+  readonly password: string;
+  readonly role: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
 };
 
 export type NotReady = {
@@ -301,9 +515,11 @@ export type NothingIngested = {
   readonly status: number;
   /** What could not be done, and why */
   readonly detail: string;
-  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
+  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'precondition_failed' | 'payload_too_large' | 'unsupported_media_type' | 'query_too_costly' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
   /** As in the log of the program */
   readonly request_id?: string;
+  /** Of the `traceparent` that came with the request */
+  readonly trace_id?: string;
   /** The places of the request that do not fit */
   readonly errors?: readonly InputFault[];
   /** Stored, and found by queries from now on */
@@ -326,6 +542,12 @@ export type PageInfo = {
   readonly prev: string | null;
   readonly limit: number;
   readonly total: number | null;
+};
+
+export type PasswordChange = {
+  readonly current_password: string;
+  /** 8 to 256 characters */
+  readonly new_password: string;
 };
 
 export type PipelineStatus = {
@@ -372,9 +594,11 @@ export type Problem = {
   readonly status: number;
   /** What could not be done, and why */
   readonly detail: string;
-  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
+  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'precondition_failed' | 'payload_too_large' | 'unsupported_media_type' | 'query_too_costly' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
   /** As in the log of the program */
   readonly request_id?: string;
+  /** Of the `traceparent` that came with the request */
+  readonly trace_id?: string;
   /** The places of the request that do not fit */
   readonly errors?: readonly InputFault[];
   readonly [name: string]: unknown;
@@ -397,11 +621,24 @@ export type Refresh = {
 export type RejectedRecord = {
   /** Line, or element of the array, from 1 */
   readonly line: number;
-  /** Such as malformed_json, nested_too_deep, record_too_large, corrupt_batch, unknown_codec, decompression_failed, unsupported_batch, insert_refused, poison_record */
+  /** Such as malformed_json, nested_too_deep, record_too_large, corrupt_batch, unknown_codec, decompression_failed, unsupported_batch, insert_refused, poison_record, or out_of_scope */
   readonly code: string;
   readonly reason: string;
   /** Where the record is kept */
   readonly dead_letter_id?: string;
+};
+
+export type Scope = {
+  readonly services?: readonly string[];
+  readonly hosts?: readonly string[];
+  readonly environments?: readonly string[];
+};
+
+export type Ticket = {
+  /** For `?ticket=` of one live tail */
+  readonly ticket: string;
+  /** Seconds until it cannot be used any more */
+  readonly expires_in: number;
 };
 
 /** RFC 3339 in UTC with six fraction digits */
@@ -415,6 +652,42 @@ export type TokenPair = {
   readonly expires_in: number;
   /** For `/auth/refresh` */
   readonly refresh_token: string;
+};
+
+export type User = {
+  readonly username: string;
+  readonly role: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly disabled: boolean;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+};
+
+export type UserChange = {
+  readonly role?: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
+  readonly password?: string;
+  readonly disabled?: boolean;
+};
+
+export type UserHistory = {
+  readonly data: readonly UserVersion[];
+  readonly page: PageInfo;
+};
+
+export type UserList = {
+  readonly data: readonly User[];
+  readonly page: PageInfo;
+};
+
+export type UserVersion = {
+  readonly username: string;
+  readonly role: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly disabled: boolean;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+  readonly removed: boolean;
 };
 
 export class MillraceClient {
@@ -438,6 +711,11 @@ export class MillraceClient {
     return (await this.#call('POST', '/api/v1/auth/refresh', request)) as TokenPair;
   }
 
+  /** Public keys that access tokens are signed with (RFC 7517). */
+  async getKeySet(): Promise<JwkSet> {
+    return (await this.#call('GET', '/.well-known/jwks.json', {})) as JwkSet;
+  }
+
   /** End the session of the token. */
   async logout(): Promise<void> {
     await this.#call('POST', '/api/v1/auth/logout', {});
@@ -446,6 +724,18 @@ export class MillraceClient {
   /** Who is asking. */
   async getMe(): Promise<Me> {
     return (await this.#call('GET', '/api/v1/auth/me', {})) as Me;
+  }
+
+  /** Another password for the user of the token. */
+  async changePassword(request: {
+    readonly body: PasswordChange;
+  }): Promise<TokenPair> {
+    return (await this.#call('POST', '/api/v1/auth/password', request)) as TokenPair;
+  }
+
+  /** A ticket that opens one live tail. */
+  async createTicket(): Promise<Ticket> {
+    return (await this.#call('POST', '/api/v1/auth/ticket', {})) as Ticket;
   }
 
   /** Store logs. */
@@ -506,6 +796,8 @@ export class MillraceClient {
       readonly cursor?: string;
       /** By time: newest or oldest first */
       readonly order?: 'desc' | 'asc';
+      /** Gives `page.total`; an estimate costs little */
+      readonly count?: 'exact' | 'estimate';
       /** `attr.<key>=value`: value of that key of the metadata */
       readonly [name: `attr.${string}`]: readonly string[];
     };
@@ -524,13 +816,279 @@ export class MillraceClient {
     return (await this.#call('POST', '/api/v1/log', request)) as Ingested;
   }
 
-  /** One log. */
+  /** Users in the order of their names. */
+  async listUsers(request: {
+    readonly query?: {
+      /** Most rows of one page */
+      readonly limit?: number;
+      /** `next` or `prev` of an earlier page of the same query */
+      readonly cursor?: string;
+    };
+  } = {}): Promise<UserList> {
+    return (await this.#call('GET', '/api/v1/users', request)) as UserList;
+  }
+
+  /** Add a user. */
+  async createUser(request: {
+    readonly body: NewUser;
+  }): Promise<User> {
+    return (await this.#call('POST', '/api/v1/users', request)) as User;
+  }
+
+  /** One user. */
+  async getUser(request: {
+    readonly path: {
+      readonly name: string;
+    };
+  }): Promise<User> {
+    return (await this.#call('GET', '/api/v1/users/{name}', request)) as User;
+  }
+
+  /** Change role, scope or password of a user, disable or enable. */
+  async changeUser(request: {
+    readonly path: {
+      readonly name: string;
+    };
+    readonly headers?: {
+      /** ETag of what was read; 412 when it was changed since */
+      readonly 'If-Match'?: string;
+    };
+    readonly body: UserChange;
+  }): Promise<User> {
+    return (await this.#call('PATCH', '/api/v1/users/{name}', request)) as User;
+  }
+
+  /** Remove a user. */
+  async removeUser(request: {
+    readonly path: {
+      readonly name: string;
+    };
+    readonly headers?: {
+      /** ETag of what was read; 412 when it was changed since */
+      readonly 'If-Match'?: string;
+    };
+  }): Promise<void> {
+    await this.#call('DELETE', '/api/v1/users/{name}', request);
+  }
+
+  /** What a user was, newest first. */
+  async listUserVersions(request: {
+    readonly path: {
+      readonly name: string;
+    };
+    readonly query?: {
+      /** Most rows of one page */
+      readonly limit?: number;
+    };
+  }): Promise<UserHistory> {
+    return (await this.#call('GET', '/api/v1/users/{name}/history', request)) as UserHistory;
+  }
+
+  /** API keys in the order of their ids, expired and revoked ones too. */
+  async listApiKeys(request: {
+    readonly query?: {
+      /** Most rows of one page */
+      readonly limit?: number;
+      /** `next` or `prev` of an earlier page of the same query */
+      readonly cursor?: string;
+    };
+  } = {}): Promise<ApiKeyList> {
+    return (await this.#call('GET', '/api/v1/api-keys', request)) as ApiKeyList;
+  }
+
+  /** Make an API key. */
+  async createApiKey(request: {
+    readonly body: NewApiKey;
+  }): Promise<CreatedApiKey> {
+    return (await this.#call('POST', '/api/v1/api-keys', request)) as CreatedApiKey;
+  }
+
+  /** One API key. */
+  async getApiKey(request: {
+    readonly path: {
+      readonly id: string;
+    };
+  }): Promise<ApiKey> {
+    return (await this.#call('GET', '/api/v1/api-keys/{id}', request)) as ApiKey;
+  }
+
+  /** Change name, role, scope or expiry of a key. */
+  async changeApiKey(request: {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      /** ETag of what was read; 412 when it was changed since */
+      readonly 'If-Match'?: string;
+    };
+    readonly body: ApiKeyChange;
+  }): Promise<ApiKey> {
+    return (await this.#call('PATCH', '/api/v1/api-keys/{id}', request)) as ApiKey;
+  }
+
+  /** Revoke a key, for good. */
+  async revokeApiKey(request: {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      /** ETag of what was read; 412 when it was changed since */
+      readonly 'If-Match'?: string;
+    };
+  }): Promise<void> {
+    await this.#call('DELETE', '/api/v1/api-keys/{id}', request);
+  }
+
+  /** What a key was, newest first. */
+  async listApiKeyVersions(request: {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly query?: {
+      /** Most rows of one page */
+      readonly limit?: number;
+    };
+  }): Promise<ApiKeyHistory> {
+    return (await this.#call('GET', '/api/v1/api-keys/{id}/history', request)) as ApiKeyHistory;
+  }
+
+  /** Who did what, newest first. */
+  async listAudit(request: {
+    readonly query?: {
+      /** User name, or `key:` and the id of a key */
+      readonly actor?: readonly string[];
+      /** Such as `auth.login` or `user.change` */
+      readonly action?: readonly string[];
+      /** Start, inclusive: RFC 3339, or such as `now-15m` (s, m, h, d, w) */
+      readonly from?: string;
+      /** End, exclusive, in the same forms */
+      readonly to?: string;
+      /** Most rows of one page */
+      readonly limit?: number;
+      /** `next` or `prev` of an earlier page of the same query */
+      readonly cursor?: string;
+    };
+  } = {}): Promise<AuditPage> {
+    return (await this.#call('GET', '/api/v1/audit', request)) as AuditPage;
+  }
+
+  /** How many logs there are over time, by level. */
+  async getLogHistogram(request: {
+    readonly query?: {
+      /** Start, inclusive; where counts by minute or hour can answer, it is widened to whole ones */
+      readonly from?: string;
+      /** End, exclusive; where counts by minute or hour can answer, it is widened to whole ones */
+      readonly to?: string;
+      /** Service that wrote it */
+      readonly service?: readonly string[];
+      /** Host it was written on */
+      readonly host?: readonly string[];
+      /** Such as `prod` */
+      readonly environment?: readonly string[];
+      /** By any of its names, such as `warn`; `unset` for none */
+      readonly level?: readonly string[];
+      /** This level or a more severe one, such as `warn` */
+      readonly min_level?: string;
+      /** Topic, or kind of source such as `http` */
+      readonly source?: readonly string[];
+      /** Address it came from or went to */
+      readonly ip?: readonly string[];
+      /** Address it came from */
+      readonly source_ip?: readonly string[];
+      /** Address it went to */
+      readonly destination_ip?: readonly string[];
+      /** User it is about */
+      readonly user?: readonly string[];
+      /** Name of the process */
+      readonly process?: readonly string[];
+      /** Name of a threat in it */
+      readonly threat?: readonly string[];
+      /** Severity of a threat in it, such as `high` */
+      readonly threat_severity?: readonly string[];
+      /** Trace it belongs to */
+      readonly trace_id?: readonly string[];
+      /** Correlation id */
+      readonly correlation_id?: readonly string[];
+      /** All of these words, and "phrases", stand in the message */
+      readonly q?: string;
+      /** The language of filters, such as `level >= warn and not service in ("shop", "search")` */
+      readonly filter?: string;
+      /** Such as `30s`, `5m` or `1h`; by itself such that there are at most 300 */
+      readonly interval?: string;
+      /** `attr.<key>=value`: value of that key of the metadata */
+      readonly [name: `attr.${string}`]: readonly string[];
+    };
+  } = {}): Promise<LogHistogram> {
+    return (await this.#call('GET', '/api/v1/logs/histogram', request)) as LogHistogram;
+  }
+
+  /** The most frequent values of fields. */
+  async getLogFacets(request: {
+    readonly query: {
+      /** Start, inclusive; where counts by minute or hour can answer, it is widened to whole ones */
+      readonly from?: string;
+      /** End, exclusive; where counts by minute or hour can answer, it is widened to whole ones */
+      readonly to?: string;
+      /** Service that wrote it */
+      readonly service?: readonly string[];
+      /** Host it was written on */
+      readonly host?: readonly string[];
+      /** Such as `prod` */
+      readonly environment?: readonly string[];
+      /** By any of its names, such as `warn`; `unset` for none */
+      readonly level?: readonly string[];
+      /** This level or a more severe one, such as `warn` */
+      readonly min_level?: string;
+      /** Topic, or kind of source such as `http` */
+      readonly source?: readonly string[];
+      /** Address it came from or went to */
+      readonly ip?: readonly string[];
+      /** Address it came from */
+      readonly source_ip?: readonly string[];
+      /** Address it went to */
+      readonly destination_ip?: readonly string[];
+      /** User it is about */
+      readonly user?: readonly string[];
+      /** Name of the process */
+      readonly process?: readonly string[];
+      /** Name of a threat in it */
+      readonly threat?: readonly string[];
+      /** Severity of a threat in it, such as `high` */
+      readonly threat_severity?: readonly string[];
+      /** Trace it belongs to */
+      readonly trace_id?: readonly string[];
+      /** Correlation id */
+      readonly correlation_id?: readonly string[];
+      /** All of these words, and "phrases", stand in the message */
+      readonly q?: string;
+      /** The language of filters, such as `level >= warn and not service in ("shop", "search")` */
+      readonly filter?: string;
+      /** One of at most 10: such as `service`, `level`, `http.status` or `attr.<key>` */
+      readonly field: readonly string[];
+      /** Most values of each */
+      readonly limit?: number;
+      /** `attr.<key>=value`: value of that key of the metadata */
+      readonly [name: `attr.${string}`]: readonly string[];
+    };
+  }): Promise<LogFacets> {
+    return (await this.#call('GET', '/api/v1/logs/facets', request)) as LogFacets;
+  }
+
+  /** One log, or a log among its neighbours. */
   async getLog(request: {
     readonly path: {
       readonly id: string;
     };
-  }): Promise<Log> {
-    return (await this.#call('GET', '/api/v1/logs/{id}', request)) as Log;
+    readonly query?: {
+      /** Logs to show before and after it, of the same host and service, within a day */
+      readonly context?: number;
+    };
+    readonly headers?: {
+      /** The ETag of an earlier answer */
+      readonly 'If-None-Match'?: string;
+    };
+  }): Promise<LogInContext> {
+    return (await this.#call('GET', '/api/v1/logs/{id}', request)) as LogInContext;
   }
 
   /** Dead letters, newest first. */

@@ -4,6 +4,7 @@
 import { Type } from 'typebox';
 import { jsonAnswer, jsonContent, type Operation } from '../openapi/operation.ts';
 import { ROLES } from '../route.ts';
+import { ScopeSchema } from './grants.ts';
 
 export const LoginBody = Type.Object(
   {
@@ -30,7 +31,10 @@ const EXAMPLE_TOKENS = {
   refresh_token: 'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbm4ifQ.cmVmcmVzaA',
 };
 
-const Me = Type.Object({ username: Type.String(), role: Type.Enum([...ROLES]) }, { $id: 'Me' });
+const Me = Type.Object(
+  { username: Type.String(), role: Type.Enum([...ROLES]), scope: Type.Optional(ScopeSchema) },
+  { $id: 'Me' },
+);
 
 export const LOGIN: Operation = {
   id: 'login',
@@ -85,6 +89,7 @@ export const CHANGE_PASSWORD: Operation = {
     new_password: 'staple for a donkey',
   }),
   answers: { 200: jsonAnswer('Changed', TokenPair, EXAMPLE_TOKENS) },
+  problems: ['forbidden'],
 };
 
 const Ticket = Type.Object(
@@ -104,6 +109,7 @@ export const CREATE_TICKET: Operation = {
   answers: {
     200: jsonAnswer('The ticket', Ticket, { ticket: EXAMPLE_TOKENS.access_token, expires_in: 30 }),
   },
+  problems: ['forbidden'],
 };
 
 const Jwk = Type.Object(

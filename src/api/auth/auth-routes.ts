@@ -2,11 +2,13 @@
  * `/auth/…`: login, refresh, logout, me, password and tickets; and who is asking on every other route.
  */
 import { MillraceError } from '../../errors.ts';
+import type { CurrentKeys } from '../api-keys/current-keys.ts';
+import { keyTextOf } from '../api-keys/key-text.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { Principal, PublicContext, RequestContext, Route } from '../route.ts';
-import { UNSCOPED } from '../scope.ts';
+import { isScoped } from '../scope.ts';
 import {
   CHANGE_PASSWORD,
   CREATE_TICKET,
@@ -36,6 +38,7 @@ export interface AuthPorts {
   readonly sessions: Sessions;
   readonly passwordGate: PasswordGate;
   readonly currentUsers: CurrentUsers;
+  readonly currentKeys: CurrentKeys;
 }
 
 export interface AuthenticateOptions {
@@ -46,20 +49,22 @@ export interface AuthenticateOptions {
 const BEARER = /^Bearer +([\w~+/.-]+=*)$/i;
 const KEY_SET_HEADERS = { 'Cache-Control': 'public, max-age=60' };
 
-/** The subject of the request's token; throws `unauthorized`. */
+/** Who has the request's API key, or is the subject of its token or ticket; throws `unauthorized`. */
 export async function authenticate(
   request: HttpRequest,
   ports: AuthPorts,
   options: AuthenticateOptions,
 ): Promise<Principal> {
+  const key = keyTextOf(request);
+  if (key !== undefined) {
+    const principal = await ports.currentKeys.principalOf(key);
+    if (principal === undefined) throw unauthorized();
+    return principal;
+  }
   const claims = await readClaims(request, ports, options);
-  if (!(await stands(claims, ports))) throw unauthorized();
-  return { ...claims, scope: UNSCOPED };
-}
-
-/** Whether what a token says still holds. Streams ask it again now and then. */
-async function stands(claims: AccessClaims, { currentUsers, sessions }: AuthPorts): Promise<boolean> {
-  return (await currentUsers.accepts(claims)) && !(await sessions.hasEnded(claims.sessionId));
+  const scope = await ports.currentUsers.scopeOf(claims);
+  if (scope === undefined || (await ports.sessions.hasEnded(claims.sessionId))) throw unauthorized();
+  return { ...claims, scope };
 }
 
 async function readClaims(
@@ -90,6 +95,7 @@ function openRoutes(ports: AuthPorts): Route[] {
       method: 'POST',
       path: '/auth/login',
       access: 'public',
+      audit: 'auth.login',
       operation: LOGIN,
       handle: (context) => login(context, ports),
     },
@@ -120,6 +126,7 @@ function sessionRoutes(ports: AuthPorts): Route[] {
       method: 'POST',
       path: '/auth/logout',
       access: 'signed_in',
+      audit: 'auth.logout',
       operation: LOGOUT,
       handle: async ({ principal }) => {
         await ports.sessions.end(principal, 'logout');
@@ -131,12 +138,14 @@ function sessionRoutes(ports: AuthPorts): Route[] {
       path: '/auth/me',
       access: 'signed_in',
       operation: ME,
-      handle: async ({ principal: { username, role } }) => jsonResponse({ username, role }),
+      handle: async ({ principal: { username, role, scope } }) =>
+        jsonResponse({ username, role, ...(isScoped(scope) && { scope }) }),
     },
     {
       method: 'POST',
       path: '/auth/password',
       access: 'signed_in',
+      audit: 'auth.password',
       operation: CHANGE_PASSWORD,
       handle: (context) => changePassword(context, ports),
     },
@@ -150,8 +159,9 @@ function sessionRoutes(ports: AuthPorts): Route[] {
   ];
 }
 
-async function login({ request, requestId }: PublicContext, ports: AuthPorts): Promise<HttpResponse> {
+async function login({ request, requestId, audit }: PublicContext, ports: AuthPorts): Promise<HttpResponse> {
   const credentials = await readJson(request, LoginBody);
+  audit.actor = credentials.username;
   const verdict = await ports.passwordGate.check({ ...credentials, address: request.remoteAddress });
   if (verdict.kind === 'wait') return waitResponse(verdict.seconds, requestId);
   if (verdict.kind === 'wrong') throw new MillraceError('unauthorized', 'User name or password is wrong.');

@@ -3,6 +3,7 @@
  */
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { Telemetry } from '../../telemetry.ts';
+import type { CurrentKeys } from '../api-keys/current-keys.ts';
 import type { AuthPorts } from './auth-routes.ts';
 import { CurrentUsers } from './current-users.ts';
 import type { ApiKeys } from './key-files.ts';
@@ -18,6 +19,8 @@ export interface CreateAuthPorts {
   readonly store: QueryPort;
   readonly users: Users;
   readonly keys: ApiKeys;
+  /** Who has which API key. */
+  readonly currentKeys: CurrentKeys;
   readonly telemetry: Telemetry;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -28,11 +31,12 @@ export function createAuth(
   ports: CreateAuthPorts,
   { keyRotationMs }: { readonly keyRotationMs: number },
 ): AuthPorts {
-  const { users, telemetry, now } = ports;
+  const { users, currentKeys, telemetry, now } = ports;
   const keyRing = new KeyRing({ ...ports, rotationMs: keyRotationMs });
   const knownAddresses = new KnownAddresses(ports);
   return {
     users,
+    currentKeys,
     keyRing,
     tokens: new Tokens(keyRing),
     sessions: new Sessions(ports),

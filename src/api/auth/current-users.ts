@@ -1,9 +1,11 @@
 /**
- * Whether a token still says the truth about its user: a changed password or role and a disabled user end access
- * tokens before they expire. The users are kept as read last, so that requests do not query for themselves.
+ * Whether a token still says the truth about its user, and what the user may see: a changed password, role or scope
+ * and a disabled user end access tokens before they expire.
  */
 import { errorMessage } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry.ts';
+import { type Scope, UNSCOPED } from '../scope.ts';
+import { FreshRows } from './fresh-rows.ts';
 import { type AccessClaims, LOCAL_SUBJECT } from './tokens.ts';
 import type { User, Users } from './users.ts';
 
@@ -14,84 +16,35 @@ export interface CurrentUsersPorts {
   readonly now: () => number;
 }
 
-/** From this age on the users are read again, while requests go on with what is there. */
-const REFRESH_AFTER_MS = 4000;
-/** From this age on a request waits for that. */
-const MAX_AGE_MS = 8000;
-/** A read that takes longer has failed; with the age above it stays within ten seconds. */
-const READ_TIMEOUT_MS = 2000;
-/** Between two reads when the first failed. */
-const RETRY_MS = 4000;
+/** A user that is not known here may be new; how often that is looked up. */
+const UNKNOWN_GAP_MS = 1000;
 
-/**
- * Holds one entry for each row of table `users`, which only an operator's command adds to: no request makes it
- * grow. At most one read is under way. While ClickHouse cannot be asked the last answer counts; before the first
- * answer that is the token itself, whose claims were read when it was issued.
- */
+/** Holds one entry for each user, whom only an admin adds. */
 export class CurrentUsers {
-  readonly #ports: CurrentUsersPorts;
-  #byName = new Map<string, User>();
-  /** Users that logged in since the last read began: what it gives may be older. */
-  #learned = new Map<string, User>();
-  #isLoaded = false;
-  #loadedMs = Number.NEGATIVE_INFINITY;
-  #triedMs = Number.NEGATIVE_INFINITY;
-  #refreshing: Promise<void> | undefined;
+  readonly #rows: FreshRows<User>;
 
-  constructor(ports: CurrentUsersPorts) {
-    this.#ports = ports;
+  constructor({ users, telemetry, now }: CurrentUsersPorts) {
+    this.#rows = new FreshRows({
+      read: async (signal) => new Map((await users.list({ signal })).map((user) => [user.name, user])),
+      onFailure: (error) => telemetry.emit('users_unreadable', { error: errorMessage(error) }),
+      now,
+    });
   }
 
-  /** A user as just read from the table, for whom a token is issued. */
+  /** A user as just read or written, for whom a token is issued or who was changed. */
   learn(user: User): void {
-    this.#learned.set(user.name, user);
-    this.#byName.set(user.name, user);
+    this.#rows.learn(user.name, user);
   }
 
-  /** Never rejects. */
-  async accepts({ username, role, version }: AccessClaims): Promise<boolean> {
+  /** Scope of the user the token is for, undefined when it does not stand any more; `store_unavailable` when unknown. */
+  async scopeOf({ username, role, version }: AccessClaims): Promise<Scope | undefined> {
     // Whoever holds the signing key made it, for a user that has no row.
-    if (username === LOCAL_SUBJECT.username && version === LOCAL_SUBJECT.version) return true;
-    await this.#refresh();
-    if (!this.#isLoaded) return true;
-    const user = this.#byName.get(username);
-    if (user === undefined) return false;
-    // A higher version was read from a row that is newer than the last read.
-    if (version !== user.version) return version > user.version;
-    return role === user.role && !user.isDisabled;
+    if (username === LOCAL_SUBJECT.username && version === LOCAL_SUBJECT.version) return UNSCOPED;
+    let user = await this.#rows.get(username);
+    if (user === undefined) user = await this.#rows.getAnew(username, UNKNOWN_GAP_MS);
+    // The token was issued by another instance, after what is known here: only the row tells the scope.
+    else if (version > user.version) user = await this.#rows.getAnew(username, 0);
+    const isCurrent = user?.version === version && user.role === role && !user.isDisabled;
+    return isCurrent ? user?.scope : undefined;
   }
-
-  async #refresh(): Promise<void> {
-    const nowMs = this.#ports.now();
-    const ageMs = distance(nowMs, this.#loadedMs);
-    if (ageMs < REFRESH_AFTER_MS) return;
-    if (this.#refreshing === undefined) {
-      if (distance(nowMs, this.#triedMs) < RETRY_MS) return;
-      this.#triedMs = nowMs;
-      this.#refreshing = this.#load(nowMs);
-    }
-    if (ageMs >= MAX_AGE_MS) await this.#refreshing;
-  }
-
-  async #load(startedMs: number): Promise<void> {
-    this.#learned = new Map();
-    try {
-      const users = await this.#ports.users.list({ signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
-      this.#byName = new Map(users.map((user) => [user.name, user]));
-      for (const [name, user] of this.#learned) {
-        if (user.version > (this.#byName.get(name)?.version ?? 0)) this.#byName.set(name, user);
-      }
-      this.#isLoaded = true;
-      this.#loadedMs = startedMs;
-    } catch (error) {
-      this.#ports.telemetry.emit('users_unreadable', { error: errorMessage(error) });
-    } finally {
-      this.#refreshing = undefined;
-    }
-  }
-}
-
-/** A clock that was set back must not make old answers look fresh. */
-function distance(aMs: number, bMs: number): number {
-  return Math.abs(aMs - bMs);
 }

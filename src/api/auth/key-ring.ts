@@ -103,8 +103,9 @@ export class KeyRing {
   }
 
   async #lookUp(id: string): Promise<VerifyingKey | undefined> {
-    if (this.#isCurrent(id)) return this.#current;
+    // First, since reading them takes up the key file too.
     const published = (await this.#published.get())?.get(id);
+    if (this.#isCurrent(id)) return this.#current;
     return published !== undefined && this.#isGood(published.expiresMs) ? published.key : undefined;
   }
 

@@ -17,6 +17,8 @@ interface KeyRow {
 }
 
 export const MAX_KEYS = 64;
+/** In a millisecond: versions are microseconds since the epoch. */
+const MICROSECONDS = 1000;
 const WRITE_TIMEOUT_MS = 5000;
 
 const SELECT_KEYS = `
@@ -45,10 +47,24 @@ export async function readPublicKeys(
 /** Resolves when every program that reads from now on finds the key good until `expiresMs`. */
 export async function publishKey(
   store: QueryPort,
-  { id, x }: VerifyingKey,
+  key: VerifyingKey,
   { nowMs, expiresMs }: { readonly nowMs: number; readonly expiresMs: number },
 ): Promise<void> {
-  const row = { id, x, version: nowMs * 1000, expires_at: new Date(expiresMs).toISOString() };
+  await write(store, key, { version: nowMs * MICROSECONDS, expiresMs });
+}
+
+/** Resolves when no program that reads from now on accepts the key; those that have it read within a minute. */
+export async function revokeKey(store: QueryPort, key: VerifyingKey, nowMs: number): Promise<void> {
+  // Above what its owner published in the same millisecond.
+  await write(store, key, { version: nowMs * MICROSECONDS + 1, expiresMs: 0 });
+}
+
+async function write(
+  store: QueryPort,
+  { id, x }: VerifyingKey,
+  { version, expiresMs }: { readonly version: number; readonly expiresMs: number },
+): Promise<void> {
+  const row = { id, x, version, expires_at: new Date(expiresMs).toISOString() };
   await store.insertJson('auth_keys', [row], { signal: AbortSignal.timeout(WRITE_TIMEOUT_MS) });
 }
 

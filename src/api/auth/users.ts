@@ -1,34 +1,63 @@
 /**
- * The users, as rows of table `users`: append-only, the highest version of a name counts.
- * Used by the API and by the commands `user add|list|passwd`.
+ * The users: adding, changing, verifying. Used by the API and by the commands `user …`.
  */
 import { MillraceError, quoteValue } from '../../errors.ts';
 import type { QueryOptions, QueryPort } from '../../pipeline/query-port.ts';
 import { ROLES, type Role } from '../route.ts';
+import { type Scope, UNSCOPED } from '../scope.ts';
+import { checkGrant, formatGrants, parseGrants } from './grants.ts';
 import { checkPassword, newRandomPassword, PasswordHasher } from './passwords.ts';
+import {
+  toUser,
+  type User,
+  type UserRange,
+  type UserRow,
+  UserTable,
+  type UserVersion,
+  type WrittenUser,
+} from './user-table.ts';
 
-export interface User {
-  readonly name: string;
-  readonly role: Role;
-  readonly isDisabled: boolean;
-  readonly version: number;
-  /** RFC 3339. */
-  readonly changedAt: string;
-}
+export type { User } from './user-table.ts';
 
-interface NewUser {
+export interface NewUser {
   readonly name: string;
   readonly password: string;
   readonly role: Role;
+  /** Default: all. */
+  readonly scope?: Scope | undefined;
+}
+
+/** What is absent stays as it is. */
+export interface UserChange {
+  readonly role?: Role | undefined;
+  readonly scope?: Scope | undefined;
+  readonly password?: string | undefined;
+  readonly isDisabled?: boolean | undefined;
+}
+
+export interface Changing {
+  readonly changedBy: string;
+  /** Sees what is about to be changed, and throws to stop it. */
+  readonly check?: (user: User) => void;
 }
 
 export interface Users {
-  /** `unprocessable` when the name is taken, or name, password or role are not possible. */
-  add(user: NewUser, changedBy: string): Promise<void>;
-  list(options?: QueryOptions): Promise<User[]>;
+  /** `unprocessable` when the name is taken, or name, password, role or scope are not possible. */
+  add(user: NewUser, changedBy: string): Promise<User>;
+  /** All users, or those of a range, in the order of their names. */
+  list(options?: QueryOptions, range?: UserRange): Promise<User[]>;
   find(name: string): Promise<User | undefined>;
-  /** `not_found` without such a user. Ends the tokens of the user, access tokens within about ten seconds. */
+  /**
+   * `not_found` without such a user, `unprocessable` when nobody could manage users any more. Ends the tokens of the
+   * user, access tokens within about ten seconds.
+   */
+  change(name: string, change: UserChange, changing: Changing): Promise<User>;
+  /** `change` of the password alone. */
   setPassword(name: string, password: string, changedBy: string): Promise<void>;
+  /** Errors as of `change`. */
+  remove(name: string, changing: Changing): Promise<User>;
+  /** Newest first; empty when there never was such a user. */
+  history(name: string, limit: number): Promise<UserVersion[]>;
   /** The user when name and password fit and the user is not disabled. */
   verify(name: string, password: string): Promise<User | undefined>;
   /**
@@ -38,117 +67,129 @@ export interface Users {
   ensureAdmin(password?: string): Promise<string | undefined>;
 }
 
-interface UserRow {
-  readonly name: string;
-  readonly version: number;
-  readonly password_hash: string;
-  readonly grants: string;
-  readonly is_disabled: boolean;
-  readonly changed_at: string;
-}
-
 const NAME = /^[\w.@-]{1,64}$/;
 const ADMIN = 'admin';
 
-/** Argument of argMax is the version alone: of two equal ones either may count, and both are whole rows. */
-const SELECT_USERS = `
-SELECT
-    name,
-    max(u.version) AS version,
-    argMax(u.password_hash, u.version) AS password_hash,
-    argMax(u.grants, u.version) AS grants,
-    argMax(u.is_disabled, u.version) AS is_disabled,
-    formatDateTime(argMax(u.changed_at, u.version), '%FT%TZ') AS changed_at
-FROM users AS u`;
-
 export function createUsers(store: QueryPort): Users {
-  const hasher = new PasswordHasher();
+  return new TableUsers(new UserTable(store));
+}
 
-  async function findRow(name: string): Promise<UserRow | undefined> {
-    if (!NAME.test(name)) return undefined;
-    const sql = `${SELECT_USERS} WHERE name = {name:String} GROUP BY name`;
-    const [row] = await store.query<UserRow>(sql, { name });
-    return row;
+/** Adds and finds users, and changes them one step after the other; no state but the table's. */
+class TableUsers implements Users {
+  readonly #table: UserTable;
+  readonly #hasher = new PasswordHasher();
+
+  constructor(table: UserTable) {
+    this.#table = table;
   }
 
-  async function write(
-    row: Omit<UserRow, 'version' | 'changed_at'>,
-    before: number,
-    by: string,
-  ): Promise<void> {
-    // Microseconds since the epoch, and above what is there even when a clock went back.
-    const version = Math.max(Date.now() * 1000, before + 1);
-    await store.insertJson('users', [{ ...row, version, changed_by: by }]);
-  }
-
-  async function add({ name, password, role }: NewUser, changedBy: string): Promise<void> {
+  async add(user: NewUser, changedBy: string): Promise<User> {
+    const { name, password, role, scope = UNSCOPED } = user;
     checkName(name);
     checkRole(role);
+    checkGrant({ role, scope });
     checkPassword(password);
-    if ((await findRow(name)) !== undefined) {
+    const before = await this.#table.find(name);
+    if (before?.is_removed === false) {
       throw new MillraceError('unprocessable', `There is a user ${quoteValue(name)} already.`);
     }
-    const grants = JSON.stringify([{ role, services: [], hosts: [], environments: [] }]);
-    const password_hash = await hasher.hash(password);
-    await write({ name, password_hash, grants, is_disabled: false }, 0, changedBy);
+    const password_hash = await this.#hasher.hash(password);
+    const granted = { name, password_hash, grants: formatGrants({ role, scope }) };
+    const row = { ...granted, is_disabled: false, is_removed: false };
+    return await this.#table.write(row, before?.version ?? 0, changedBy);
   }
 
-  async function list(options?: QueryOptions): Promise<User[]> {
-    const rows = await store.query<UserRow>(`${SELECT_USERS} GROUP BY name ORDER BY name`, {}, options);
-    return rows.map(toUser);
+  list(options?: QueryOptions, range?: UserRange): Promise<User[]> {
+    return this.#table.list(options, range);
   }
 
-  return {
-    add,
-    list,
-    async find(name) {
-      const row = await findRow(name);
-      return row === undefined ? undefined : toUser(row);
-    },
-    async setPassword(name, password, changedBy) {
-      checkPassword(password);
-      const row = await findRow(name);
-      if (row === undefined) throw new MillraceError('not_found', `There is no user ${quoteValue(name)}.`);
-      const { version, grants, is_disabled } = row;
-      const password_hash = await hasher.hash(password);
-      await write({ name, password_hash, grants, is_disabled }, version, changedBy);
-    },
-    async verify(name, password) {
-      const row = await findRow(name);
-      const isRight = await hasher.verify(row?.password_hash, password);
-      const user = isRight && row !== undefined ? toUser(row) : undefined;
-      return user?.isDisabled === true ? undefined : user;
-    },
-    async ensureAdmin(password) {
-      const users = await list();
-      if (users.length > 0) return undefined;
-      const chosen = password ?? newRandomPassword();
-      await add({ name: ADMIN, password: chosen, role: 'admin' }, 'first start');
-      return password === undefined ? chosen : undefined;
-    },
-  };
+  async find(name: string): Promise<User | undefined> {
+    const row = await this.#table.find(name);
+    return row === undefined || row.is_removed ? undefined : toUser(row);
+  }
+
+  async change(name: string, change: UserChange, changing: Changing): Promise<User> {
+    const { role, scope, password, isDisabled } = change;
+    if (role !== undefined) checkRole(role);
+    if (password !== undefined) checkPassword(password);
+    return await this.#replace(name, changing, async (row) => {
+      const grant = parseGrants(row.grants);
+      const next = { role: role ?? grant?.role ?? 'viewer', scope: scope ?? grant?.scope ?? UNSCOPED };
+      checkGrant(next);
+      const isGranted = role !== undefined || scope !== undefined;
+      return {
+        ...row,
+        grants: isGranted ? formatGrants(next) : row.grants,
+        password_hash: password === undefined ? row.password_hash : await this.#hasher.hash(password),
+        is_disabled: isDisabled ?? row.is_disabled,
+      };
+    });
+  }
+
+  async setPassword(name: string, password: string, changedBy: string): Promise<void> {
+    await this.change(name, { password }, { changedBy });
+  }
+
+  /** The hash goes too: what is left is who the user was. */
+  remove(name: string, changing: Changing): Promise<User> {
+    return this.#replace(name, changing, async (row) => ({ ...row, password_hash: '', is_removed: true }));
+  }
+
+  history(name: string, limit: number): Promise<UserVersion[]> {
+    return this.#table.history(name, limit);
+  }
+
+  async verify(name: string, password: string): Promise<User | undefined> {
+    const row = NAME.test(name) ? await this.#table.find(name) : undefined;
+    const hash = row?.is_removed === true ? undefined : row?.password_hash;
+    const isRight = await this.#hasher.verify(hash, password);
+    const user = isRight && row !== undefined ? toUser(row) : undefined;
+    return user?.isDisabled === true ? undefined : user;
+  }
+
+  async ensureAdmin(password?: string): Promise<string | undefined> {
+    const users = await this.list();
+    if (users.length > 0) return undefined;
+    const chosen = password ?? newRandomPassword();
+    await this.add({ name: ADMIN, password: chosen, role: 'admin' }, 'first start');
+    return password === undefined ? chosen : undefined;
+  }
+
+  async #replace(
+    name: string,
+    { changedBy, check }: Changing,
+    make: (row: UserRow) => Promise<WrittenUser>,
+  ): Promise<User> {
+    const row = await this.#table.find(name);
+    if (row === undefined || row.is_removed) {
+      throw new MillraceError('not_found', `There is no user ${quoteValue(name)}.`);
+    }
+    const before = toUser(row);
+    check?.(before);
+    const next = await make(row);
+    const endsAdmin = isActiveAdmin(before) && !isActiveAdmin(toUser({ ...row, ...next }));
+    if (endsAdmin && !(await this.#hasOtherAdmin(name))) throw lastAdmin();
+    const after = await this.#table.write(next, row.version, changedBy);
+    // Another admin may have been ended at the same time, elsewhere: then both are taken back.
+    if (endsAdmin && !(await this.#hasOtherAdmin(name))) {
+      await this.#table.write(row, after.version, changedBy);
+      throw lastAdmin();
+    }
+    return after;
+  }
+
+  /** Whether somebody but `name` may manage users. */
+  async #hasOtherAdmin(name: string): Promise<boolean> {
+    return (await this.list()).some((user) => user.name !== name && isActiveAdmin(user));
+  }
 }
 
-/** A user whose grants hold no known role may not log in. */
-function toUser({ name, version, grants, is_disabled, changed_at }: UserRow): User {
-  const role = roleOf(grants);
-  return {
-    name,
-    version,
-    role: role ?? 'viewer',
-    isDisabled: is_disabled || role === undefined,
-    changedAt: changed_at,
-  };
+function isActiveAdmin({ role, isDisabled }: User): boolean {
+  return role === 'admin' && !isDisabled;
 }
 
-/** The role of the first grant; what another program wrote there must not keep the other users from being read. */
-function roleOf(grants: string): Role | undefined {
-  try {
-    const [first] = JSON.parse(grants) as readonly { readonly role?: string }[];
-    return ROLES.find((role) => role === first?.role);
-  } catch {
-    return undefined;
-  }
+function lastAdmin(): MillraceError {
+  return new MillraceError('unprocessable', 'This is the last admin: nobody could manage users any more.');
 }
 
 /** Throws `unprocessable` when nobody can have this name. */

@@ -11,6 +11,8 @@ import { readTokens, type Token } from './tokens.ts';
 const MAX_TESTS = 100;
 const MAX_DEPTH = 20;
 const MAX_LIST = 100;
+/** Each keeps some memory while its filter is in use. */
+const MAX_EXPRESSIONS = 10;
 
 const KEYWORDS: ReadonlySet<string> = new Set(['and', 'or', 'not', ...OPERATORS]);
 /** What others write → what is written here. */
@@ -45,6 +47,7 @@ class Parser {
   readonly #tokens: readonly Token[];
   #at = 0;
   #testCount = 0;
+  #expressionCount = 0;
   #depth = 0;
 
   constructor(source: string) {
@@ -98,6 +101,10 @@ class Parser {
     const isNot = this.#takeKeyword('not');
     const operatorToken = this.#token;
     const operator = this.#operator(fieldToken, isNot);
+    if (operator === '~') this.#expressionCount += 1;
+    if (this.#expressionCount > MAX_EXPRESSIONS) {
+      throw this.#fault(operatorToken, `a filter has at most ${MAX_EXPRESSIONS} regular expressions`);
+    }
     const test = readTest({
       field,
       operator: operator === '!=' ? '=' : operator,

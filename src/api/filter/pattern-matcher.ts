@@ -12,27 +12,36 @@ type Step =
   | { readonly kind: 'fork'; readonly targets: number[] };
 
 interface State {
-  /** The steps of kind `set` that a character may fit next, ascending. */
-  readonly steps: readonly number[];
+  /** The steps that wait for a character or for the end of the text, ascending. */
+  readonly steps: Uint16Array;
   readonly isFound: boolean;
-  /** Found if the text ends here. */
-  readonly isFoundAtEnd: boolean;
   readonly next: Map<number, State>;
 }
 
-const MAX_STATES = 200;
-const MAX_TRANSITIONS = 10_000;
+/** What is true of a place in the text. */
+interface Place {
+  readonly isBegin: boolean;
+  readonly isEnd: boolean;
+}
+
+const MAX_STATES = 64;
+const MAX_TRANSITIONS = 2000;
+const INSIDE: Place = { isBegin: false, isEnd: false };
 
 export class PatternMatcher {
   readonly #program: Step[] = [];
   readonly #states = new Map<string, State>();
   readonly #start: State;
+  /** Per step, the number of the walk that met it last. */
+  readonly #met: Uint32Array;
+  #walkCount = 0;
   #transitionCount = 0;
 
   constructor(tree: PatternTree) {
     this.#emit(tree);
     this.#program.push({ kind: 'found' });
-    this.#start = this.#stateOf([0], true);
+    this.#met = new Uint32Array(this.#program.length);
+    this.#start = this.#stateOf([0], { isBegin: true, isEnd: false });
   }
 
   /** Whether the pattern fits somewhere in the text. */
@@ -43,33 +52,36 @@ export class PatternMatcher {
       at += codePoint > 0xffff ? 2 : 1;
       state = state.next.get(codePoint) ?? this.#advance(state, codePoint);
     }
-    return state.isFound || state.isFoundAtEnd;
+    return state.isFound || this.#follow([...state.steps], { isBegin: text === '', isEnd: true }).isFound;
   }
 
   #advance(state: State, codePoint: number): State {
-    const targets = state.steps.filter((step) => this.#fits(step, codePoint)).map((step) => step + 1);
     // A match may begin at any character.
-    const next = this.#stateOf([...targets, 0], false);
+    const targets = [0];
+    for (const step of state.steps) if (this.#fits(step, codePoint)) targets.push(step + 1);
+    const next = this.#stateOf(targets, INSIDE);
     if (this.#transitionCount >= MAX_TRANSITIONS) this.#forget();
     this.#transitionCount += 1;
     state.next.set(codePoint, next);
     return next;
   }
 
-  #fits(step: number, codePoint: number): boolean {
-    const { ranges } = this.#program[step] as Step & { kind: 'set' };
-    return ranges.some(([first, last]) => codePoint >= first && codePoint <= last);
+  #fits(at: number, codePoint: number): boolean {
+    const step = this.#program[at];
+    return (
+      step?.kind === 'set' && step.ranges.some(([first, last]) => codePoint >= first && codePoint <= last)
+    );
   }
 
-  #stateOf(targets: readonly number[], isBegin: boolean): State {
-    const { steps, isFound } = this.#follow(targets, { isBegin, isEnd: false });
-    const atEnd = this.#follow(targets, { isBegin, isEnd: true });
-    const key = `${steps.join(',')}${isFound ? '+' : ''}${atEnd.isFound ? '$' : ''}`;
-    const known = this.#states.get(key);
+  #stateOf(targets: number[], place: Place): State {
+    const { steps, isFound } = this.#follow(targets, place);
+    const key = steps.join();
+    // Nobody goes on from a state in which the pattern was found.
+    const known = isFound ? undefined : this.#states.get(key);
     if (known !== undefined) return known;
     if (this.#states.size >= MAX_STATES) this.#forget();
-    const state: State = { steps, isFound, isFoundAtEnd: atEnd.isFound, next: new Map() };
-    this.#states.set(key, state);
+    const state: State = { steps, isFound, next: new Map() };
+    if (!isFound) this.#states.set(key, state);
     return state;
   }
 
@@ -81,22 +93,21 @@ export class PatternMatcher {
     this.#transitionCount = 0;
   }
 
-  /** The steps that can be reached from `targets` without a character. */
-  #follow(targets: readonly number[], place: { readonly isBegin: boolean; readonly isEnd: boolean }) {
-    const seen = new Set<number>();
-    const open = [...targets];
+  /** The steps that can be reached from `open` without a character; uses up the list. */
+  #follow(open: number[], { isBegin, isEnd }: Place) {
+    this.#walkCount += 1;
     const steps: number[] = [];
     let isFound = false;
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
-      if (seen.has(at)) continue;
-      seen.add(at);
+      if (this.#met[at] === this.#walkCount) continue;
+      this.#met[at] = this.#walkCount;
       const step = this.#program[at];
       if (step?.kind === 'fork') open.push(...step.targets);
-      else if (step?.kind === 'set') steps.push(at);
       else if (step?.kind === 'found') isFound = true;
-      else if (step?.kind === 'begin' ? place.isBegin : place.isEnd) open.push(at + 1);
+      else if (step?.kind === 'set' || (step?.kind === 'end' && !isEnd)) steps.push(at);
+      else if (isBegin || step?.kind === 'end') open.push(at + 1);
     }
-    return { steps: steps.toSorted((a, b) => a - b), isFound };
+    return { steps: Uint16Array.from(steps).toSorted(), isFound };
   }
 
   #emit(tree: PatternTree): void {

@@ -9,7 +9,7 @@ import { complement, LAST_CODE_POINT, type PatternTree, type Range, stepsOf, toS
 export type PatternFail = (message: string, at: number) => Error;
 
 const MAX_PATTERN_CHARACTERS = 200;
-const MAX_STEPS = 500;
+const MAX_STEPS = 300;
 const MAX_REPEAT = 100;
 const MAX_NESTING = 10;
 

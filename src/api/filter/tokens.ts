@@ -16,7 +16,7 @@ export interface Token {
 }
 
 /** `filter=` is not longer than this; nor is its list of tokens. */
-const MAX_FILTER_CHARACTERS = 4000;
+export const MAX_FILTER_CHARACTERS = 4000;
 
 const SPACE = /\s*/y;
 /** With those that other languages have and this one has not: one is told what to write. */

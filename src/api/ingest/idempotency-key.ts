@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { IngestKey } from '../../pipeline/ingest-port.ts';
 import type { BodyFormat } from '../../pipeline/parse-protocol.ts';
 import { badRequest } from '../problem.ts';
+import { isScoped, type Scope, scopeText } from '../scope.ts';
 
 /** Printable ASCII; the quotes of the draft's form are part of the key. */
 const KEY = /^[\x20-\x7e]{1,255}$/;
@@ -14,6 +15,8 @@ export interface KeyedBody {
   readonly username: string;
   readonly body: ArrayBuffer;
   readonly format: BodyFormat;
+  /** What of the body is taken: with another scope it gives other records, and is another body. */
+  readonly scope: Scope;
 }
 
 /** The header's value, undefined when there is none; throws `bad_request` for what is no key. */
@@ -23,11 +26,12 @@ export function readIdempotencyKey(headers: ReadonlyMap<string, string>): string
   throw badRequest('Idempotency-Key must be 1 to 255 characters of printable ASCII.');
 }
 
-export function toIngestKey(key: string, { username, body, format }: KeyedBody): IngestKey {
+export function toIngestKey(key: string, { username, body, format, scope }: KeyedBody): IngestKey {
+  const taken = isScoped(scope) ? `${format} ${scopeText(scope)}` : format;
   return {
     digest: createHash('sha256')
       .update(JSON.stringify([username, key]))
       .digest('hex'),
-    bodyDigest: createHash('sha256').update(`${format}\n`).update(new Uint8Array(body)).digest('hex'),
+    bodyDigest: createHash('sha256').update(`${taken}\n`).update(new Uint8Array(body)).digest('hex'),
   };
 }

@@ -10,7 +10,7 @@ import { Count } from '../openapi/schemas.ts';
 const Rejected = Type.Object(
   {
     line: Type.Integer({ minimum: 1, description: 'Line, or element of the array, from 1' }),
-    code: Type.String({ description: `Such as ${DEAD_LETTER_REASONS.join(', ')}` }),
+    code: Type.String({ description: `Such as ${DEAD_LETTER_REASONS.join(', ')}, or out_of_scope` }),
     reason: Type.String(),
     dead_letter_id: Type.Optional(Type.String({ description: 'Where the record is kept' })),
   },

@@ -3,9 +3,11 @@
  */
 import { MillraceError } from '../../errors.ts';
 import type { IngestOutcome, IngestPort } from '../../pipeline/ingest-port.ts';
+import type { Telemetry } from '../../telemetry.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { RequestContext, Route } from '../route.ts';
+import { isScoped } from '../scope.ts';
 import { decodeBody, isEncoded } from './body-encoding.ts';
 import { formatOfType, sniffFormat } from './body-format.ts';
 import type { ByteBudget } from './byte-budget.ts';
@@ -15,6 +17,7 @@ import { postLogsOperation } from './ingest-operations.ts';
 export interface IngestPorts {
   readonly ingest: IngestPort;
   readonly budget: ByteBudget;
+  readonly telemetry: Telemetry;
   readonly maxBodyBytes: number;
 }
 
@@ -24,6 +27,7 @@ export function ingestRoutes(ports: IngestPorts): Route[] {
     path: id === 'postLogs' ? '/logs' : '/log',
     access: 'post',
     operation: postLogsOperation(id),
+    isScoped: true,
     handle: (context) => postLogs(context, ports),
   }));
 }
@@ -41,9 +45,11 @@ async function postLogs(context: RequestContext, ports: IngestPorts): Promise<Ht
   return await budget.spend(reservedBytes, async () => {
     const body = await readDecoded(request, encoding, maxBodyBytes);
     const format = declaredFormat ?? sniffFormat(body);
-    const { username } = principal;
-    const ingestKey = key === undefined ? undefined : toIngestKey(key, { username, body, format });
-    const outcome = await ports.ingest.submit(body, format, ingestKey);
+    const { username, scope } = principal;
+    const ingestKey = key === undefined ? undefined : toIngestKey(key, { username, body, format, scope });
+    const options = { key: ingestKey, scope: isScoped(scope) ? scope : undefined };
+    const outcome = await ports.ingest.submit(body, format, options);
+    countOutOfScope(outcome, ports.telemetry);
     return toResponse(outcome, requestId);
   });
 }
@@ -55,6 +61,12 @@ async function readDecoded(
 ): Promise<ArrayBuffer> {
   const body = await request.readBody(maxBytes);
   return isEncoded(encoding) ? await decodeBody(body, encoding, maxBytes) : body;
+}
+
+function countOutOfScope(outcome: IngestOutcome, telemetry: Telemetry): void {
+  if (outcome.kind !== 'stored' || outcome.isReplayed === true) return;
+  const count = outcome.outOfScopeCount ?? 0;
+  if (count > 0) telemetry.emit('records_out_of_scope', {}, count);
 }
 
 function toResponse(outcome: IngestOutcome, requestId: string): HttpResponse {

@@ -17,6 +17,7 @@ interface CountPorts {
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  readonly sampleRows?: number;
 }
 
 /** An estimate that no rollup has reads this many rows and concludes from them. */
@@ -38,9 +39,10 @@ export async function countLogs(
 /** Counts the first rows; where that was not all, as many again for each as many rows that are left. */
 async function sample(selection: LogsSelection, ports: CountPorts): Promise<LogCount> {
   const statement = countStatement(selection);
-  const settings = { max_rows_to_read: SAMPLE_ROWS, read_overflow_mode: 'break' };
+  const { sampleRows = SAMPLE_ROWS } = ports;
+  const settings = { max_rows_to_read: sampleRows, read_overflow_mode: 'break' };
   const counted = await select({ ...statement, settings }, ports);
-  if (counted.rowsRead < SAMPLE_ROWS) return counted;
+  if (counted.rowsRead < sampleRows) return counted;
   const plan = await selectLimited<{ rows: number }>(
     ports.store,
     { sql: `EXPLAIN ESTIMATE ${statement.sql}`, params: statement.params },

@@ -52,6 +52,7 @@ export class LogsExport {
 
   async answer(context: RequestContext, type: ExportType): Promise<HttpResponse> {
     const { request, query } = context;
+    context.audit.action = 'logs.export';
     for (const name of ['cursor', 'count']) {
       if (query.has(name)) throw badRequest(`${name} belongs to pages: an export has none.`);
     }
@@ -75,6 +76,7 @@ export class LogsExport {
     if (this.#runningCount >= MAX_EXPORTS) {
       throw new MillraceError('too_many_requests', `${MAX_EXPORTS} exports are running: try again later.`);
     }
+    context.audit.detail = { type, query: query.toString() };
     this.#runningCount++;
     const lines = this.#lines(task);
     return { status: 200, headers, body: await beginStream(isGzip ? gzipStream(lines) : lines) };

@@ -2,6 +2,7 @@
  * What the routes of logs take and answer.
  */
 import { Type } from 'typebox';
+import { MAX_FILTER_CHARACTERS } from '../filter/tokens.ts';
 import { jsonAnswer, jsonContent, type Operation } from '../openapi/operation.ts';
 import {
   AnyOf,
@@ -37,7 +38,7 @@ export const LOG_FILTER_PARAMS = {
   q: Type.Optional(Type.String({ description: 'All of these words, and "phrases", stand in the message' })),
   filter: Type.Optional(
     Type.String({
-      maxLength: 4000,
+      maxLength: MAX_FILTER_CHARACTERS,
       description: 'The language of filters, such as `level >= warn and not service in ("shop", "search")`',
     }),
   ),

@@ -38,6 +38,7 @@ export function logsRoutes(ports: LogsRoutesPorts): Route[] {
     path,
     access: 'read',
     operation,
+    isScoped: true,
     handle,
   });
   return [

@@ -27,6 +27,7 @@ const INFO = {
 const SECURITY_SCHEMES = {
   bearer: { type: 'http', scheme: 'bearer', description: 'Access token of `/auth/login`, or an API key' },
   apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'API key (`mr_…`)' },
+  ticket: { type: 'apiKey', in: 'query', name: 'ticket', description: 'Of `/auth/ticket`; for one use' },
 } as const;
 
 const LEAST_REFUSAL = 400;
@@ -82,10 +83,14 @@ function operationObject(route: DescribedRoute, components: Components): Json {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: { required: true, content: contentOf(body, components) } }),
     responses: responsesOf(route, components),
-    security: access === 'public' ? [] : [{ bearer: [] }, { apiKey: [] }],
+    security: access === 'public' ? [] : securityOf(route),
     'x-permission': access,
     'x-roles': rolesOf(route),
   };
+}
+
+function securityOf({ takesTicket }: Route): readonly Json[] {
+  return [{ bearer: [] }, { apiKey: [] }, ...(takesTicket === true ? [{ ticket: [] }] : [])];
 }
 
 /** Roles that pass the front; who needs no login counts as any role. */

@@ -1,7 +1,7 @@
 /**
  * What a route says of itself: the description from which `/openapi.json`, `/docs` and the typed client are made.
- * Its schemas are the ones that validate: `query` in the front and in `readQuery`, `body` in `readJson`; every answer
- * that a test of the API receives is held against `answers`.
+ * Its schemas are the ones that validate: `query` in the front, `body` in `readJson`; every answer that a test of the
+ * API receives is held against `answers`.
  */
 import type { TObject, TSchema } from 'typebox';
 import type { ErrorCode } from '../../errors.ts';
@@ -12,7 +12,7 @@ export const TAGS = {
   ingest: 'Bringing logs in',
   logs: 'Finding, exporting and counting logs',
   metrics: 'Host metrics and counts, summed up',
-  users: 'Users, their roles and scopes; API keys',
+  users: 'Users, their roles and scopes; API keys; the audit',
   pipeline: 'What the program did with what it received',
   probes: 'What the program says of itself; not under /api/v1',
 } as const;
@@ -47,8 +47,9 @@ export interface Operation {
   /** Parameters of the path by name, where there is more to say than that they are text. */
   readonly params?: Readonly<Record<string, TSchema>>;
   /**
-   * Query parameters, each with a description; a name outside is refused with 400, unless `additionalProperties` is
-   * true. An array is a parameter that may be repeated; `patternProperties` name families such as `attr.<key>`.
+   * Query parameters, each with a description. The front refuses values that do not fit, and names outside unless
+   * `additionalProperties` is true, with 400; handlers read with `readQuery`. An array is a parameter that may be
+   * repeated; `patternProperties` name families such as `attr.<key>`.
    * Absent: the route has none.
    */
   readonly query?: TObject;

@@ -21,7 +21,7 @@ export function Count(description?: string) {
   return Type.Integer({ minimum: 0, ...(description === undefined ? {} : { description }) });
 }
 
-const PageInfo = Type.Object(
+export const PageInfo = Type.Object(
   {
     next: Nullable(Type.String({ description: 'Cursor of the page after this one; null at the end' })),
     prev: Nullable(Type.String({ description: 'Cursor of the page before this one; null at the start' })),

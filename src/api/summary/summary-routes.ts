@@ -62,6 +62,7 @@ export function summaryRoutes(ports: SummaryPorts): Route[] {
       path: '/metrics/summary',
       access: 'read',
       operation: GET_SUMMARY,
+      isScoped: true,
       handle: (context) => summary(context, ports),
     },
   ];

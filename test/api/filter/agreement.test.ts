@@ -162,10 +162,10 @@ describe('a filter as SQL and as a predicate', () => {
       fc.asyncProperty(fc.array(values.filterTexts, { minLength: 40, maxLength: 40 }), async (sources) => {
         sizes += await expectAgreement(sources, parseFilter);
       }),
-      { numRuns: 6, endOnFailure: true },
+      { numRuns: 4, endOnFailure: true },
     );
     // Filters that choose nothing or everything would agree whatever they did.
-    expect(sizes).toBeGreaterThan(60);
+    expect(sizes).toBeGreaterThan(40);
   }, 120_000);
 
   it('chooses the same rows by every kind of regular expression', async () => {
@@ -179,12 +179,7 @@ describe('a filter as SQL and as a predicate', () => {
   });
 
   it('takes the largest expressions that the limits allow', async () => {
-    const largest = [
-      `(?:${'[^a]{100}'.repeat(2)}[^b]{45})`,
-      'x{100}'.repeat(2),
-      `${'a|'.repeat(90)}b`,
-      '(((((((((a)))))))))*',
-    ];
+    const largest = ['[^a]{100}[^b]{40}', 'x{100}', `${'a|'.repeat(90)}b`, '(((((((((a)))))))))*'];
     await expectAgreement(
       largest.map((pattern) => `message ~ ${values.quoted(pattern)}`),
       parseFilter,

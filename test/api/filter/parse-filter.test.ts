@@ -184,6 +184,7 @@ describe('what is said of a filter that cannot be meant', () => {
     ['depth', `${'('.repeat(21)}host=a${')'.repeat(21)}`],
     ['depth', `${'not '.repeat(21)}host=a`],
     ['tests', Array.from({ length: 101 }, () => 'pid=1').join(' or ')],
+    ['expressions', Array.from({ length: 11 }, () => 'host ~ a').join(' or ')],
     ['list', `pid in (${Array.from({ length: 101 }, () => '1').join(',')})`],
     ['words', `message has "${'a '.repeat(26)}"`],
     ['expression', `message ~ "${'a'.repeat(201)}"`],
