@@ -63,6 +63,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   const auth = createAuth({ store, users, keys, currentKeys, telemetry, now }, options);
   const { cursorSecret } = keys;
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls, quotas } = options;
+  const limits = quotas === undefined ? undefined : new RateLimits(quotas, now);
   const routes = [
     ...authRoutes(auth),
     ...ingestRoutes({ ingest, telemetry, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
@@ -80,7 +81,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
     telemetry,
     audit: new AuditLog({ store, telemetry, now }),
     hasTls,
-    limits: quotas === undefined ? undefined : new RateLimits(quotas, now),
+    limits,
     cors: new Cors(options.corsOrigins ?? []),
     clientAddress: new ClientAddress(options.trustedProxies ?? []),
   });

@@ -40,18 +40,16 @@ export class Cors {
     this.#origins = new Set(origins.map((origin) => new URL(origin).origin));
   }
 
-  /** For every answer; `vary` is what it varies by besides. */
-  fields(headers: ReadonlyMap<string, string>, vary: string | undefined): Fields {
-    if (this.#origins.size === 0) return {};
-    const origin = headers.get('origin');
-    const varies = { Vary: vary === undefined ? 'Origin' : `${vary}, Origin` };
-    if (origin === undefined || !this.#origins.has(origin)) return varies;
-    return {
-      ...varies,
-      'Access-Control-Allow-Origin': origin,
-      'Access-Control-Expose-Headers': EXPOSED_HEADERS,
-      'Cross-Origin-Resource-Policy': 'cross-origin',
-    };
+  /** Into the headers of an answer to a request that had the headers `asked`. */
+  addFields(headers: Record<string, string>, asked: ReadonlyMap<string, string>): void {
+    if (this.#origins.size === 0) return;
+    const vary = headers['Vary'];
+    headers['Vary'] = vary === undefined ? 'Origin' : `${vary}, Origin`;
+    const origin = asked.get('origin');
+    if (origin === undefined || !this.#origins.has(origin)) return;
+    headers['Access-Control-Allow-Origin'] = origin;
+    headers['Access-Control-Expose-Headers'] = EXPOSED_HEADERS;
+    headers['Cross-Origin-Resource-Policy'] = 'cross-origin';
   }
 
   /** For the answer to OPTIONS besides; nothing when it is no preflight of an origin that may ask. */

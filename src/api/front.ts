@@ -44,6 +44,8 @@ const COMMON_HEADERS = {
 } as const;
 const TLS_HEADERS = { 'Strict-Transport-Security': 'max-age=31536000' } as const;
 
+/** What a posted body is charged besides its bytes, so that empty ones are not for nothing. */
+const REQUEST_BYTES = 1024;
 const BAD_REQUEST = 400;
 const UNAUTHORIZED = 401;
 const FORBIDDEN = 403;
@@ -55,12 +57,14 @@ export class Front {
   readonly #router: Router;
   readonly #ports: FrontPorts;
   readonly #cors: Cors;
+  readonly #commonHeaders: Readonly<Record<string, string>>;
   readonly #countLimited: () => void;
 
   constructor(routes: readonly Route[], ports: FrontPorts) {
     this.#router = new Router(routes);
     this.#ports = ports;
     this.#cors = ports.cors ?? new Cors([]);
+    this.#commonHeaders = { ...COMMON_HEADERS, ...(ports.hasTls ? TLS_HEADERS : {}) };
     this.#countLimited = tally((count) => ports.telemetry.emit('requests_limited', {}, count));
   }
 
@@ -139,7 +143,10 @@ export class Front {
     const takesTicket = route.takesTicket === true;
     const principal = await this.#authenticate(request, takesTicket);
     asked.audit.actor = principal.username;
-    const allowance = this.#ports.limits?.ofUser(principal.username, route.access === 'post');
+    const isIngest = route.access === 'post';
+    const { username } = principal;
+    const { limits } = this.#ports;
+    const allowance = isIngest ? limits?.ofWriter(username) : limits?.ofReader(username);
     if (allowance !== undefined) {
       asked.allowance = allowance;
       allowance.admit();
@@ -148,7 +155,7 @@ export class Front {
     checkAccess(route, principal);
     checkQuery(query, route);
     if (allowance === undefined) return await route.handle({ ...context, principal });
-    if (route.access === 'post') {
+    if (isIngest) {
       return await route.handle({ ...context, principal, request: chargeBody(request, allowance) });
     }
     chargeQueries(request.signal, (rowCount) => allowance.charge(rowCount));
@@ -192,19 +199,16 @@ export class Front {
     return this.#finish(problemResponse(error, { requestId, members: trace }), asked);
   }
 
-  #finish(response: HttpResponse, { requestId, headers, allowance, deprecation }: Asked): HttpResponse {
-    return {
-      ...response,
-      headers: {
-        ...COMMON_HEADERS,
-        ...(this.#ports.hasTls ? TLS_HEADERS : {}),
-        'X-Request-Id': requestId,
-        ...allowance?.fields(),
-        ...(deprecation === undefined ? {} : deprecationFields(deprecation)),
-        ...response.headers,
-        ...this.#cors.fields(headers, response.headers['Vary']),
-      },
-    };
+  #finish(
+    response: HttpResponse,
+    { requestId, headers: asked, allowance, deprecation }: Asked,
+  ): HttpResponse {
+    const headers: Record<string, string> = { ...this.#commonHeaders, 'X-Request-Id': requestId };
+    allowance?.addFields(headers);
+    if (deprecation !== undefined) Object.assign(headers, deprecationFields(deprecation));
+    Object.assign(headers, response.headers);
+    this.#cors.addFields(headers, asked);
+    return { ...response, headers };
   }
 }
 
@@ -214,7 +218,7 @@ function chargeBody(request: HttpRequest, allowance: Allowance): HttpRequest {
     ...request,
     async readBody(maxBytes) {
       const body = await request.readBody(maxBytes);
-      allowance.charge(body.byteLength);
+      allowance.charge(REQUEST_BYTES + body.byteLength);
       return body;
     },
   };

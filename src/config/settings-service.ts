@@ -38,7 +38,7 @@ const RATE_SETTINGS = [
     default: 60_000,
     min: 0,
     max: 1_000_000_000,
-    help: 'requests per minute of one user or API key, then 429; this and the limits below are counted by each process for itself, 0 is no limit',
+    help: 'requests per minute of one user or API key, those that bring logs in apart; beyond it 429. Each process counts this and the limits below for itself; 0 is no limit',
   }),
   number('RATE_ROWS', 'rateRows', {
     group: 'http',
@@ -53,7 +53,7 @@ const RATE_SETTINGS = [
     default: 12_288 * MIB,
     min: 0,
     max: 1_048_576 * MIB,
-    help: 'bytes per minute that one user or API key may post, as sent',
+    help: 'MiB per minute that one user or API key may post, as sent, and 1 KiB for each request',
   }),
   number('RATE_ANONYMOUS', 'rateAnonymous', {
     group: 'http',

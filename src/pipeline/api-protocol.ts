@@ -19,7 +19,7 @@ interface ApiStoreSettings {
 
 /** Per minute, or at once; 0 is no limit. Each process counts for itself. */
 export interface RateQuotas {
-  /** Of one user or key. */
+  /** Of one user or key, those that post logs apart. */
   readonly requestsPerMinute: number;
   /** Read by the queries of one user or key. */
   readonly rowsPerMinute: number;

@@ -159,6 +159,12 @@ describe.each(SERVERS)('attacks on %s', (kind) => {
     expect(await rawGet('/logs', 'constructor: x\r\nhasownproperty: y\r\n')).toMatch(/^HTTP\/1\.1 200 /);
   });
 
+  it('shows metrics to this machine, not to whom a proxy on it serves', async () => {
+    expect((await fetch(`${api.base}/metrics`)).status).toBe(200);
+    for (const name of ['X-Forwarded-For', 'Forwarded'])
+      expect((await fetch(`${api.base}/metrics`, { headers: { [name]: '127.0.0.1' } })).status).toBe(403);
+  });
+
   it('writes one line of log for one event, whatever is in it, and no secret', async () => {
     const secrets = [`${MARK}-password`, `${MARK}-token`, `mr_${MARK}key`, `${MARK}-ticket`];
     const [password = '', bearer = '', key = '', ticket = ''] = secrets;

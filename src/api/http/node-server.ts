@@ -92,7 +92,7 @@ function createPlainOrTls({ tls, requestDeadlineMs }: HttpServerOptions, listene
   try {
     const key = readFileSync(tls.keyFile);
     const cert = readFileSync(tls.certFile);
-    return createTlsServer({ ...limits, key, cert }, listener);
+    return createTlsServer({ ...limits, handshakeTimeout: LIMITS.headersTimeout, key, cert }, listener);
   } catch (error) {
     throw tlsError(error);
   }

@@ -5,57 +5,63 @@
 import { MillraceError } from '../../errors.ts';
 import type { Policy, TokenBuckets } from './token-buckets.ts';
 
-type Fields = Readonly<Record<string, string>>;
-
 const SECOND_MS = 1000;
+
+/** Limits that apply together; one that is off is undefined. */
+export class LimitGroup {
+  readonly requests: TokenBuckets | undefined;
+  /** Of what a request costs besides being one: rows read, or bytes sent. */
+  readonly costs: TokenBuckets | undefined;
+  readonly all: readonly TokenBuckets[];
+  readonly policyField: string;
+
+  constructor(requests: TokenBuckets | undefined, costs: TokenBuckets | undefined) {
+    this.requests = requests;
+    this.costs = costs;
+    this.all = [requests, costs].filter((buckets) => buckets !== undefined);
+    this.policyField = this.all.map(({ policy }) => policyText(policy)).join(', ');
+  }
+}
 
 export class Allowance {
   readonly #key: string;
-  readonly #requests: TokenBuckets | undefined;
-  /** Of what a request costs besides being one: rows read, or bytes sent. */
-  readonly #costs: TokenBuckets | undefined;
+  readonly #limits: LimitGroup;
 
-  /** A limit that is off is undefined. */
-  constructor(key: string, requests: TokenBuckets | undefined, costs: TokenBuckets | undefined) {
+  constructor(key: string, limits: LimitGroup) {
     this.#key = key;
-    this.#requests = requests;
-    this.#costs = costs;
+    this.#limits = limits;
   }
 
   /** Counts a request; throws `too_many_requests` when nothing is left, and then it does not count. */
   admit(): void {
-    for (const buckets of this.#limits()) {
+    for (const buckets of this.#limits.all) {
       const { waitMs } = buckets.level(this.#key);
       if (waitMs > 0) throw refusal(buckets.policy, waitMs);
     }
-    this.#requests?.take(this.#key, 1);
+    this.#limits.requests?.take(this.#key, 1);
   }
 
   /** Rows that were read, or bytes that were sent. */
   charge(tokenCount: number): void {
-    if (tokenCount > 0) this.#costs?.take(this.#key, tokenCount);
+    if (tokenCount > 0) this.#limits.costs?.take(this.#key, tokenCount);
   }
 
-  fields(): Fields {
-    const limits = this.#limits();
-    if (limits.length === 0) return {};
-    return {
-      'RateLimit-Policy': limits.map(({ policy }) => policyField(policy)).join(', '),
-      RateLimit: limits.map((buckets) => this.#levelField(buckets)).join(', '),
-    };
-  }
-
-  #limits(): TokenBuckets[] {
-    return [this.#requests, this.#costs].filter((buckets) => buckets !== undefined);
-  }
-
-  #levelField(buckets: TokenBuckets): string {
-    const { remaining, fullInMs } = buckets.level(this.#key);
-    return `"${buckets.policy.name}";r=${remaining};t=${Math.ceil(fullInMs / SECOND_MS)}`;
+  /** Into the headers of an answer. */
+  addFields(headers: Record<string, string>): void {
+    const { all, policyField } = this.#limits;
+    if (all.length === 0) return;
+    let levels = '';
+    for (const buckets of all) {
+      const { remaining, fullInMs } = buckets.level(this.#key);
+      const level = `"${buckets.policy.name}";r=${remaining};t=${Math.ceil(fullInMs / SECOND_MS)}`;
+      levels = levels === '' ? level : `${levels}, ${level}`;
+    }
+    headers['RateLimit-Policy'] = policyField;
+    headers['RateLimit'] = levels;
   }
 }
 
-function policyField({ name, quota, windowSeconds, unit }: Policy): string {
+function policyText({ name, quota, windowSeconds, unit }: Policy): string {
   return `"${name}";q=${quota};w=${windowSeconds}${unit === undefined ? '' : `;qu="${unit}"`}`;
 }
 

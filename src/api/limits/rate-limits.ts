@@ -5,16 +5,15 @@
 import { MillraceError } from '../../errors.ts';
 import type { RateQuotas } from '../../pipeline/api-protocol.ts';
 import { addressGroup } from '../auth/address-group.ts';
-import { Allowance } from './allowance.ts';
+import { Allowance, LimitGroup } from './allowance.ts';
 import { type Policy, TokenBuckets } from './token-buckets.ts';
 
 const WINDOW_SECONDS = 60;
 
 export class RateLimits {
-  readonly #requests: TokenBuckets | undefined;
-  readonly #rows: TokenBuckets | undefined;
-  readonly #ingestBytes: TokenBuckets | undefined;
-  readonly #anonymous: TokenBuckets | undefined;
+  readonly #reader: LimitGroup;
+  readonly #writer: LimitGroup;
+  readonly #anonymous: LimitGroup;
   readonly #maxStreams: number;
   readonly #streamCounts = new Map<string, number>();
 
@@ -29,20 +28,28 @@ export class RateLimits {
       };
       return quota === 0 ? undefined : new TokenBuckets(policy, now);
     };
-    this.#requests = buckets(quotas.requestsPerMinute, 'requests');
-    this.#rows = buckets(quotas.rowsPerMinute, 'rows', 'rows');
-    this.#ingestBytes = buckets(quotas.ingestBytesPerMinute, 'ingest', 'content-bytes');
-    this.#anonymous = buckets(quotas.anonymousPerMinute, 'anonymous');
+    this.#reader = new LimitGroup(
+      buckets(quotas.requestsPerMinute, 'requests'),
+      buckets(quotas.rowsPerMinute, 'rows', 'rows'),
+    );
+    const ingest = buckets(quotas.ingestBytesPerMinute, 'ingest', 'content-bytes');
+    this.#writer = new LimitGroup(undefined, ingest);
+    this.#anonymous = new LimitGroup(buckets(quotas.anonymousPerMinute, 'anonymous'), undefined);
     this.#maxStreams = quotas.streamsPerUser;
   }
 
-  /** Of a user or key, where `isIngest` for what is sent, else for what is read. */
-  ofUser(username: string, isIngest: boolean): Allowance {
-    return new Allowance(username, this.#requests, isIngest ? this.#ingestBytes : this.#rows);
+  /** Of a user or key, for requests and what they read. */
+  ofReader(username: string): Allowance {
+    return new Allowance(username, this.#reader);
+  }
+
+  /** Of a user or key, for what they post: one event in a request or thousands are the same to the limit. */
+  ofWriter(username: string): Allowance {
+    return new Allowance(username, this.#writer);
   }
 
   ofAddress(address: string): Allowance {
-    return new Allowance(addressGroup(address), this.#anonymous, undefined);
+    return new Allowance(addressGroup(address), this.#anonymous);
   }
 
   /** Holds a place for a stream; what it returns gives the place back, once. Throws `too_many_requests`. */

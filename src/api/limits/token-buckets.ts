@@ -32,6 +32,7 @@ export class TokenBuckets {
   readonly #now: () => number;
   /** In the order of their last use: the first is forgotten when there are too many. */
   readonly #fullAtMs = new Map<string, number>();
+  #newestKey = '';
 
   /** `now` gives milliseconds. */
   constructor(policy: Policy, now: () => number) {
@@ -54,7 +55,8 @@ export class TokenBuckets {
   take(key: string, tokenCount: number): void {
     const nowMs = this.#now();
     const debtMs = this.#debtMs(key, nowMs) + tokenCount * this.#tokenMs;
-    this.#fullAtMs.delete(key);
+    if (key !== this.#newestKey) this.#fullAtMs.delete(key);
+    this.#newestKey = key;
     this.#fullAtMs.set(key, nowMs + Math.min(debtMs, this.#windowMs * MAX_DEBT_WINDOWS));
     if (this.#fullAtMs.size <= MAX_KEYS) return;
     for (const oldest of this.#fullAtMs.keys()) {

@@ -1,5 +1,6 @@
 /** Limits on a clock of their own. */
 import { describe, expect, it } from 'vitest';
+import type { Allowance } from '../../../src/api/limits/allowance.ts';
 import { RateLimits } from '../../../src/api/limits/rate-limits.ts';
 import { TokenBuckets } from '../../../src/api/limits/token-buckets.ts';
 import type { RateQuotas } from '../../../src/pipeline/api-protocol.ts';
@@ -55,35 +56,40 @@ describe('token buckets', () => {
 });
 
 describe('limits of users', () => {
+  const fieldsOf = (allowance: Allowance): Record<string, string> => {
+    const headers = {};
+    allowance.addFields(headers);
+    return headers;
+  };
   const clock = { nowMs: 5_000_000 };
   const limitsOf = (quotas: Partial<RateQuotas>) => new RateLimits({ ...OFF, ...quotas }, () => clock.nowMs);
 
   it('stand in the fields as structured text, those that are off do not', () => {
     const limits = limitsOf({ requestsPerMinute: 100, rowsPerMinute: 6000, ingestBytesPerMinute: 1000 });
-    const reader = limits.ofUser('ann', false);
+    const reader = limits.ofReader('ann');
     reader.admit();
     reader.charge(1000);
-    expect(reader.fields()).toEqual({
+    expect(fieldsOf(reader)).toEqual({
       'RateLimit-Policy': '"requests";q=100;w=60, "rows";q=6000;w=60;qu="rows"',
       RateLimit: '"requests";r=99;t=1, "rows";r=5000;t=10',
     });
-    const writer = limits.ofUser('ann', true);
+    const writer = limits.ofWriter('ann');
     writer.charge(1);
-    expect(writer.fields()).toEqual({
-      'RateLimit-Policy': '"requests";q=100;w=60, "ingest";q=1000;w=60;qu="content-bytes"',
-      RateLimit: '"requests";r=99;t=1, "ingest";r=999;t=1',
+    expect(fieldsOf(writer)).toEqual({
+      'RateLimit-Policy': '"ingest";q=1000;w=60;qu="content-bytes"',
+      RateLimit: '"ingest";r=999;t=1',
     });
-    expect(limitsOf({}).ofUser('ann', false).fields()).toEqual({});
+    expect(fieldsOf(limitsOf({}).ofReader('ann'))).toEqual({});
   });
 
   it('refuse with the time to wait, count no refusal, and keep users apart', () => {
     const limits = limitsOf({ requestsPerMinute: 2 });
-    const ann = limits.ofUser('ann', false);
+    const ann = limits.ofReader('ann');
     ann.admit();
     ann.admit();
     const refused = expect.objectContaining({ code: 'too_many_requests', retryAfterSeconds: 30 }) as Error;
     for (let i = 0; i < 5; i++) expect(() => ann.admit()).toThrow(refused);
-    limits.ofUser('bob', false).admit();
+    limits.ofReader('bob').admit();
     clock.nowMs += 30_000;
     ann.admit();
     expect(() => ann.admit()).toThrow(refused);
@@ -91,11 +97,11 @@ describe('limits of users', () => {
 
   it('hold back who owes rows or bytes', () => {
     const limits = limitsOf({ rowsPerMinute: 1000, ingestBytesPerMinute: 1000 });
-    const reader = limits.ofUser('ann', false);
+    const reader = limits.ofReader('ann');
     reader.admit();
     reader.charge(1500);
     expect(() => reader.admit()).toThrow(/"rows" of 1000 in 60 s is used up: wait 31 s/);
-    limits.ofUser('ann', true).admit();
+    limits.ofWriter('ann').admit();
     clock.nowMs += 31_000;
     reader.admit();
   });
