@@ -109,7 +109,7 @@ export const HTTP_SETTINGS = [
   list('CORS_ORIGINS', 'corsOrigins', {
     group: 'http',
     pattern: '^https?://(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?$',
-    expected: 'an origin such as https://logs.example.com, without a path',
+    expected: 'origins such as https://logs.example.com, without a path',
     defaultText: 'none',
     help: 'origins whose pages browsers let call the API',
   }),
