@@ -2,6 +2,7 @@
  * The command line: all commands under one program, one place where errors become exit codes.
  */
 import { Command } from 'commander';
+import { nearestName } from '../config/did-you-mean.ts';
 import { readPackageVersion } from '../package-info.ts';
 import { EXIT_DONE, hasColours, reportError } from './output.ts';
 
@@ -39,6 +40,13 @@ async function createProgram(wanted: string | undefined): Promise<Command> {
       getErrHasColors: () => hasColours(process.stderr),
     })
     .exitOverride();
+  // The nearest by edits alone is hardly ever meant: `vers` is nearer to keys than to version.
+  program.on('command:*', ([word = '']: readonly string[]) => {
+    const names = Object.keys(COMMANDS);
+    const meant = names.find((name) => name.startsWith(word)) ?? nearestName(word, names);
+    const hint = meant === undefined ? '' : ` (Did you mean ${meant}?)`;
+    program.error(`error: unknown command '${word}'${hint}`, { code: 'commander.unknownCommand' });
+  });
   const isKnown = wanted !== undefined && Object.hasOwn(COMMANDS, wanted);
   for (const [name, load] of Object.entries(COMMANDS)) {
     if (!isKnown || name === wanted) (await load())(program);

@@ -32,6 +32,12 @@ describe('commands on a data directory without a running program', () => {
     expect(listed.data).toMatchObject([{ name: 'anna', role: 'analyst', disabled: false }]);
     expect((await run(['user', 'passwd', 'anna'], 'battery-staple\n')).code).toBe(0);
     expect((await run(['user', 'passwd', 'nobody'], 'battery-staple\n')).code).toBe(1);
+    const empty = await run(['user', 'passwd', 'anna']);
+    expect(empty.code).toBe(2);
+    expect(empty.stderr).toContain('no password was given');
+  });
+
+  test('user disable and enable switch a user off and on, and add takes a scope', async () => {
     expect((await run(['user', 'disable', 'anna'])).stdout).toBe('{"name":"anna","disabled":true}\n');
     expect(JSON.parse((await run(['user', 'list'])).stdout).data).toMatchObject([{ disabled: true }]);
     expect((await run(['user', 'enable', 'anna'])).code).toBe(0);
@@ -39,9 +45,6 @@ describe('commands on a data directory without a running program', () => {
     expect((await run(['user', 'add', 'carl', ...scoped], 'correct-horse\n')).stdout).toBe(
       '{"name":"carl","role":"writer","scope":{"services":["web","db"],"hosts":["a"]}}\n',
     );
-    const empty = await run(['user', 'passwd', 'anna']);
-    expect(empty.code).toBe(2);
-    expect(empty.stderr).toContain('no password was given');
   });
 
   test('keys rotate makes another key, and ends the old one only when told', async () => {

@@ -46,7 +46,7 @@ export class TokenBuckets {
     const fullInMs = this.#debtMs(key, this.#now());
     const leftMs = this.#windowMs - fullInMs;
     return {
-      remaining: Math.max(0, Math.floor(leftMs / this.#tokenMs)),
+      remaining: Math.max(0, Math.floor(this.policy.quota - fullInMs / this.#tokenMs)),
       fullInMs,
       waitMs: Math.max(0, Math.min(this.#tokenMs, this.#windowMs) - leftMs),
     };
