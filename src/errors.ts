@@ -38,6 +38,7 @@ export const ERROR_KINDS = {
   precondition_failed: { status: 412, isRetryable: false, title: 'Precondition failed' },
   payload_too_large: { status: 413, isRetryable: false, title: 'Payload is too large' },
   unsupported_media_type: { status: 415, isRetryable: false, title: 'Unsupported media type' },
+  query_too_costly: { status: 422, isRetryable: false, title: 'Query is too costly' },
   unprocessable: { status: 422, isRetryable: false, title: 'Cannot be processed' },
   idempotency_key_reused: {
     status: 422,
@@ -68,18 +69,22 @@ interface ErrorOptions {
   readonly cause?: unknown;
   /** What the client can mend, where there are places to name. */
   readonly faults?: readonly InputFault[];
+  /** When it is known how long to wait. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** The only error class of the program; `code` decides status and retry. */
 export class MillraceError extends Error {
   readonly code: ErrorCode;
   readonly faults: readonly InputFault[];
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = 'MillraceError';
     this.code = code;
     this.faults = options.faults ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   get isRetryable(): boolean {
@@ -121,9 +126,16 @@ export function errorMessage(error: unknown): string {
 
 const MAX_QUOTED_CHARACTERS = 200;
 
+/** What JSON leaves as it is: characters that steer a terminal, end a line or turn the direction of writing. */
+const STEERING = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
 /** A value for an error text: control characters escaped, cut to 200 characters, in quotes. */
 export function quoteValue(value: unknown): string {
   const text = typeof value === 'string' ? value : String(value);
   const cut = text.length > MAX_QUOTED_CHARACTERS ? `${text.slice(0, MAX_QUOTED_CHARACTERS)}…` : text;
-  return JSON.stringify(cut);
+  return JSON.stringify(cut).replaceAll(STEERING, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -37,6 +37,16 @@ export const INTERNAL_EVENTS = {
   migration_applied: { level: 'info', text: 'migration applied' },
   http_fallback: { level: 'warn', text: 'uWebSockets.js could not be loaded; node:http serves the API' },
   http_listening: { level: 'info', text: 'HTTP API is listening' },
+  connections_refused: {
+    level: 'warn',
+    text: 'HTTP connections were closed: HTTP_MAX_CONNECTIONS of them are open',
+    counter: 'millrace_http_refused_connections_total',
+  },
+  requests_limited: {
+    level: 'debug',
+    text: 'HTTP requests were refused with 429: a limit was used up',
+    counter: 'millrace_http_limited_requests_total',
+  },
   request_failed: {
     level: 'error',
     text: 'HTTP request failed inside',

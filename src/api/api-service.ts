@@ -12,6 +12,7 @@ import type { Front } from './front.ts';
 import type { HttpServer } from './http/port.ts';
 import { createHttpServer } from './http/server.ts';
 import { MainPort } from './main-port.ts';
+import { tally } from './tally.ts';
 
 export interface ApiServicePorts {
   readonly store: QueryPort;
@@ -71,7 +72,7 @@ export class ApiService {
       },
       { ...settings, hasTls: settings.tls !== undefined },
     ));
-    const { host, port, tls, requestDeadlineMs } = settings;
+    const { host, port, tls, requestDeadlineMs, maxConnections } = settings;
     return createHttpServer(
       settings.server,
       {
@@ -80,7 +81,9 @@ export class ApiService {
         tls,
         requestDeadlineMs,
         handler: (request) => app.handle(request),
-        failure: (error, requestId) => app.failure(error, requestId),
+        failure: (error, failed) => app.failure(error, failed),
+        maxConnections,
+        onRefused: tally((count) => this.#main.emit('connections_refused', {}, count)),
       },
       this.#main,
     );

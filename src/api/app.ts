@@ -2,6 +2,7 @@
  * Puts the API together from its ports: routes behind one front. Knows no thread and no server.
  */
 import type { LetterSeal } from '../encode/letter-seal.ts';
+import type { RateQuotas } from '../pipeline/api-protocol.ts';
 import type { IngestPort } from '../pipeline/ingest-port.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
 import type { StatusPort } from '../pipeline/status-port.ts';
@@ -15,12 +16,15 @@ import { authenticate, authRoutes } from './auth/auth-routes.ts';
 import { createAuth } from './auth/create-auth.ts';
 import type { ApiKeys } from './auth/key-files.ts';
 import { createUsers } from './auth/users.ts';
+import { ClientAddress } from './client-address.ts';
+import { Cors } from './cors.ts';
 import { Front } from './front.ts';
 import { probeRoutes, statusRoutes } from './health/health-routes.ts';
 import { Ledger } from './health/ledger.ts';
 import { ByteBudget } from './ingest/byte-budget.ts';
 import { ingestRoutes } from './ingest/ingest-routes.ts';
 import { lettersRoutes } from './letters/letters-routes.ts';
+import { RateLimits } from './limits/rate-limits.ts';
 import { logsRoutes } from './logs/logs-routes.ts';
 import { docsRoutes } from './openapi/docs-routes.ts';
 import { summaryRoutes } from './summary/summary-routes.ts';
@@ -39,6 +43,10 @@ export interface AppPorts {
 }
 
 export interface AppOptions {
+  /** Absent: no limits. */
+  readonly quotas?: RateQuotas | undefined;
+  readonly corsOrigins?: readonly string[] | undefined;
+  readonly trustedProxies?: readonly string[] | undefined;
   readonly maxBodyBytes: number;
   readonly bodyBudgetBytes: number;
   readonly metricsToken?: string | undefined;
@@ -54,7 +62,8 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   const currentKeys = new CurrentKeys({ keys: apiKeys, telemetry, now });
   const auth = createAuth({ store, users, keys, currentKeys, telemetry, now }, options);
   const { cursorSecret } = keys;
-  const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls } = options;
+  const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls, quotas } = options;
+  const limits = quotas === undefined ? undefined : new RateLimits(quotas, now);
   const routes = [
     ...authRoutes(auth),
     ...ingestRoutes({ ingest, telemetry, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
@@ -72,5 +81,8 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
     telemetry,
     audit: new AuditLog({ store, telemetry, now }),
     hasTls,
+    limits,
+    cors: new Cors(options.corsOrigins ?? []),
+    clientAddress: new ClientAddress(options.trustedProxies ?? []),
   });
 }

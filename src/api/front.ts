@@ -1,17 +1,23 @@
 /**
- * From a request to a response: request id, route, permission, handler, and the headers that every answer has.
- * Nothing thrown gets past it.
+ * From a request to a response: request id, client, route, limits, permission, handler, and the headers that every
+ * answer has. Nothing thrown gets past it.
  */
-import { randomUUID } from 'node:crypto';
 import { MillraceError, quoteValue, toMillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
-import type { AuditDraft, AuditEntry, AuditLog } from './audit/audit-log.ts';
-import type { HttpRequest, HttpResponse } from './http/port.ts';
+import { checkAccess, checkQuery } from './access.ts';
+import { type Asked, readAsked } from './asked.ts';
+import type { AuditEntry, AuditLog } from './audit/audit-log.ts';
+import type { ClientAddress } from './client-address.ts';
+import { Cors } from './cors.ts';
+import { deprecationFields } from './deprecation.ts';
+import type { FailedRequest, HttpRequest, HttpResponse } from './http/port.ts';
+import type { Allowance } from './limits/allowance.ts';
+import type { RateLimits } from './limits/rate-limits.ts';
 import { badRequest, problemResponse } from './problem.ts';
-import { checkQueryNames, readQuery } from './read-query.ts';
-import { PERMISSIONS, type Principal, type Route } from './route.ts';
+import { chargeQueries } from './query-limits.ts';
+import type { Principal, PublicContext, Route } from './route.ts';
 import { Router } from './router.ts';
-import { isScoped } from './scope.ts';
+import { tally } from './tally.ts';
 
 export interface FrontPorts {
   /** Who is asking; throws `unauthorized`. */
@@ -20,6 +26,12 @@ export interface FrontPorts {
   /** Absent where nothing is audited. */
   readonly audit?: AuditLog;
   readonly hasTls: boolean;
+  /** Absent: nothing is limited. */
+  readonly limits?: RateLimits | undefined;
+  /** Absent: no page of another origin may ask. */
+  readonly cors?: Cors | undefined;
+  /** Absent: the peer is the client. */
+  readonly clientAddress?: ClientAddress | undefined;
 }
 
 const COMMON_HEADERS = {
@@ -32,7 +44,8 @@ const COMMON_HEADERS = {
 } as const;
 const TLS_HEADERS = { 'Strict-Transport-Security': 'max-age=31536000' } as const;
 
-const REQUEST_ID = /^[\w.-]{1,128}$/;
+/** What a posted body is charged besides its bytes, so that empty ones are not for nothing. */
+const REQUEST_BYTES = 1024;
 const BAD_REQUEST = 400;
 const UNAUTHORIZED = 401;
 const FORBIDDEN = 403;
@@ -43,19 +56,24 @@ const TOO_MANY = 429;
 export class Front {
   readonly #router: Router;
   readonly #ports: FrontPorts;
+  readonly #cors: Cors;
+  readonly #commonHeaders: Readonly<Record<string, string>>;
+  readonly #countLimited: () => void;
 
   constructor(routes: readonly Route[], ports: FrontPorts) {
     this.#router = new Router(routes);
     this.#ports = ports;
+    this.#cors = ports.cors ?? new Cors([]);
+    this.#commonHeaders = { ...COMMON_HEADERS, ...(ports.hasTls ? TLS_HEADERS : {}) };
+    this.#countLimited = tally((count) => ports.telemetry.emit('requests_limited', {}, count));
   }
 
   /** Never rejects. */
-  async handle(request: HttpRequest): Promise<HttpResponse> {
-    const given = request.headers.get('x-request-id');
-    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : randomUUID();
-    const audit: AuditDraft = { action: undefined, actor: '', target: '', detail: {} };
-    const response = await this.#answer(request, requestId, audit);
-    this.#audit(audit, request, { requestId, status: response.status });
+  async handle(received: HttpRequest): Promise<HttpResponse> {
+    const request = this.#withClient(received);
+    const asked = readAsked(request.headers);
+    const response = await this.#answer(request, asked);
+    this.#audit(request, asked, response.status);
     return response;
   }
 
@@ -64,33 +82,35 @@ export class Front {
     await this.#ports.audit?.close();
   }
 
-  async #answer(request: HttpRequest, requestId: string, audit: AuditDraft): Promise<HttpResponse> {
+  /** The response to what happened outside a handler: a deadline, a doubtful frame, a body that broke off. */
+  failure(error: MillraceError, { headers, requestId }: FailedRequest): HttpResponse {
+    const asked = readAsked(headers);
+    return this.#fail(error, { ...asked, requestId: requestId ?? asked.requestId });
+  }
+
+  async #answer(request: HttpRequest, asked: Asked): Promise<HttpResponse> {
     try {
-      return this.#finish(await this.#route(request, requestId, audit), requestId);
+      return this.#finish(await this.#route(request, asked), asked);
     } catch (error) {
       // When the client is gone, what was cut off with it has not failed.
       if (request.signal.aborted) return { status: 503, headers: {} };
-      return this.#fail(toMillraceError(error), requestId);
+      return this.#fail(toMillraceError(error), asked);
     }
   }
 
-  #audit(
-    draft: AuditDraft,
-    { remoteAddress: address }: HttpRequest,
-    { requestId, status }: { readonly requestId: string; readonly status: number },
-  ): void {
-    const { action, actor } = draft;
+  #audit({ remoteAddress: address }: HttpRequest, { audit, requestId }: Asked, status: number): void {
+    const { action, actor } = audit;
     if (action === undefined || actor === '' || status === TOO_MANY) return;
     const outcome = outcomeOf(status);
-    this.#ports.audit?.add({ ...draft, action, outcome, address, requestId });
+    this.#ports.audit?.add({ ...audit, action, outcome, address, requestId });
   }
 
-  /** The response to what happened outside a handler: a deadline, a doubtful frame, a body that broke off. */
-  failure(error: MillraceError, requestId: string = randomUUID()): HttpResponse {
-    return this.#fail(error, requestId);
+  #withClient(request: HttpRequest): HttpRequest {
+    const remoteAddress = this.#ports.clientAddress?.of(request) ?? request.remoteAddress;
+    return remoteAddress === request.remoteAddress ? request : { ...request, remoteAddress };
   }
 
-  async #route(request: HttpRequest, requestId: string, audit: AuditDraft): Promise<HttpResponse> {
+  async #route(request: HttpRequest, asked: Asked): Promise<HttpResponse> {
     const match = this.#router.match(request.method, request.path);
     switch (match.kind) {
       case 'not_found':
@@ -98,80 +118,113 @@ export class Front {
       case 'malformed':
         throw badRequest('The path is not valid percent-encoding.');
       case 'wrong_method':
-        return methodProblem(request.method, match.allow, requestId);
+        return this.#answerMethod(request, match.allow, asked);
       case 'found': {
         const { route, params } = match;
-        const context = { request, requestId, params, query: new URLSearchParams(request.query), audit };
+        const { requestId, audit } = asked;
+        asked.deprecation = route.deprecation;
         audit.action = route.audit;
         audit.target = params['name'] ?? params['id'] ?? '';
-        if (route.access === 'public') {
-          checkQuery(context.query, route);
-          return await route.handle(context);
-        }
-        const takesTicket = route.takesTicket === true;
-        const principal = await this.#ports.authenticate(request, { takesTicket });
-        if (takesTicket) context.query.delete('ticket');
-        audit.actor = principal.username;
-        checkAccess(route, principal);
-        checkQuery(context.query, route);
-        return await route.handle({ ...context, principal });
+        const query = new URLSearchParams(request.query);
+        return await this.#handle(route, asked, { request, requestId, params, query, audit });
       }
       default:
         return match satisfies never;
     }
   }
 
-  #fail(error: MillraceError, requestId: string): HttpResponse {
+  async #handle(route: Route, asked: Asked, context: PublicContext): Promise<HttpResponse> {
+    const { request, query } = context;
+    if (route.access === 'public') {
+      if (route.isUncounted !== true) this.#ports.limits?.ofAddress(request.remoteAddress).admit();
+      checkQuery(query, route);
+      return await route.handle(context);
+    }
+    const takesTicket = route.takesTicket === true;
+    const principal = await this.#authenticate(request, takesTicket);
+    asked.audit.actor = principal.username;
+    const isIngest = route.access === 'post';
+    const { username } = principal;
+    const { limits } = this.#ports;
+    const allowance = isIngest ? limits?.ofWriter(username) : limits?.ofReader(username);
+    if (allowance !== undefined) {
+      asked.allowance = allowance;
+      allowance.admit();
+    }
+    if (takesTicket) query.delete('ticket');
+    checkAccess(route, principal);
+    checkQuery(query, route);
+    if (allowance === undefined) return await route.handle({ ...context, principal });
+    if (isIngest) {
+      return await route.handle({ ...context, principal, request: chargeBody(request, allowance) });
+    }
+    chargeQueries(request.signal, (rowCount) => allowance.charge(rowCount));
+    return await route.handle({ ...context, principal });
+  }
+
+  /** Failures count against the address: tokens and keys are not to be guessed at any rate. */
+  async #authenticate(request: HttpRequest, takesTicket: boolean): Promise<Principal> {
+    try {
+      return await this.#ports.authenticate(request, { takesTicket });
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === 'unauthorized') {
+        this.#ports.limits?.ofAddress(request.remoteAddress).admit();
+      }
+      throw error;
+    }
+  }
+
+  #answerMethod(request: HttpRequest, allow: readonly string[], asked: Asked): HttpResponse {
+    const headers = { Allow: allow.join(', '), ...this.#cors.preflightFields(request.headers, allow) };
+    if (request.method === 'OPTIONS') return { status: 204, headers };
+    const error = new MillraceError(
+      'method_not_allowed',
+      `${quoteValue(request.method)} is not possible here.`,
+    );
+    return problemResponse(error, { requestId: asked.requestId, headers });
+  }
+
+  #fail(error: MillraceError, asked: Asked): HttpResponse {
+    const { requestId, traceId } = asked;
+    const trace = traceId === undefined ? {} : { trace_id: traceId };
+    if (error.code === 'too_many_requests') this.#countLimited();
     if (error.status >= FAILED) {
       this.#ports.telemetry.emit('request_failed', {
         request_id: requestId,
+        ...trace,
         code: error.code,
         error: quoteValue(error.message),
       });
     }
-    return this.#finish(problemResponse(error, { requestId }), requestId);
+    return this.#finish(problemResponse(error, { requestId, members: trace }), asked);
   }
 
-  #finish(response: HttpResponse, requestId: string): HttpResponse {
-    const headers = {
-      ...COMMON_HEADERS,
-      ...(this.#ports.hasTls ? TLS_HEADERS : {}),
-      'X-Request-Id': requestId,
-      ...response.headers,
-    };
+  #finish(
+    response: HttpResponse,
+    { requestId, headers: asked, allowance, deprecation }: Asked,
+  ): HttpResponse {
+    const headers: Record<string, string> = { ...this.#commonHeaders, 'X-Request-Id': requestId };
+    allowance?.addFields(headers);
+    if (deprecation !== undefined) Object.assign(headers, deprecationFields(deprecation));
+    Object.assign(headers, response.headers);
+    this.#cors.addFields(headers, asked);
     return { ...response, headers };
   }
 }
 
-/** Throws 400 for parameters that the route does not describe; one that describes nothing looks after them itself. */
-function checkQuery(query: URLSearchParams, { operation }: Route): void {
-  if (operation === undefined) return;
-  checkQueryNames(query, operation.query);
-  if (operation.query !== undefined) readQuery(query, operation.query);
-}
-
-/** Throws `forbidden`. */
-function checkAccess({ access, isScoped: isHeldToScope }: Route, { role, scope }: Principal): void {
-  if (access === 'signed_in' || access === 'public') return;
-  if (!PERMISSIONS[role].has(access)) {
-    throw new MillraceError('forbidden', `The role ${role} may not do this.`);
-  }
-  if (isHeldToScope !== true && isScoped(scope)) {
-    throw new MillraceError(
-      'forbidden',
-      'This is not kept apart by service, host and environment: a scope has no part in it.',
-    );
-  }
+/** The same request, whose body is charged as it was sent. */
+function chargeBody(request: HttpRequest, allowance: Allowance): HttpRequest {
+  return {
+    ...request,
+    async readBody(maxBytes) {
+      const body = await request.readBody(maxBytes);
+      allowance.charge(REQUEST_BYTES + body.byteLength);
+      return body;
+    },
+  };
 }
 
 function outcomeOf(status: number): AuditEntry['outcome'] {
   if (status < BAD_REQUEST) return 'ok';
   return status === UNAUTHORIZED || status === FORBIDDEN ? 'denied' : 'failed';
-}
-
-function methodProblem(method: string, allow: readonly string[], requestId: string): HttpResponse {
-  const headers = { Allow: allow.join(', ') };
-  if (method === 'OPTIONS') return { status: 204, headers };
-  const error = new MillraceError('method_not_allowed', `${quoteValue(method)} is not possible here.`);
-  return problemResponse(error, { requestId, headers });
 }

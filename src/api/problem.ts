@@ -16,7 +16,7 @@ const HIDDEN_DETAIL: Readonly<Partial<Record<ErrorCode, string>>> = {
 };
 const DEFAULT_DETAIL = 'The request could not be served. The log has more under this request id.';
 
-const RETRY_AFTER_SECONDS = '5';
+const RETRY_AFTER_SECONDS = 5;
 
 export interface ProblemExtras {
   readonly requestId?: string;
@@ -32,7 +32,7 @@ export function problemResponse(error: MillraceError, extras: ProblemExtras = {}
     status,
     headers: {
       'Content-Type': 'application/problem+json',
-      ...(mayRetry ? { 'Retry-After': RETRY_AFTER_SECONDS } : {}),
+      ...(mayRetry ? { 'Retry-After': String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS) } : {}),
       ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
       ...extras.headers,
     },

@@ -11,14 +11,17 @@ interface LimitedStatement {
   readonly settings?: Readonly<Record<string, string | number>>;
 }
 
+const MIB = 1_048_576;
+
 const LIMITS = {
   max_execution_time: 10,
   timeout_overflow_mode: 'throw',
   max_rows_to_read: 2_000_000_000,
   read_overflow_mode: 'throw',
   max_result_rows: 1_000_000,
+  max_result_bytes: 32 * MIB,
   result_overflow_mode: 'throw',
-  max_memory_usage: 512 * 1_048_576,
+  max_memory_usage: 512 * MIB,
   // No statement of a client writes; `2` because settings come with the request.
   readonly: 2,
   cancel_http_readonly_queries_on_client_close: 1,
@@ -34,50 +37,98 @@ const STREAM_LIMITS = {
   cancel_http_readonly_queries_on_client_close: 1,
 } as const;
 
-/** TOO_MANY_ROWS, TIMEOUT_EXCEEDED, TOO_SLOW, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES. */
-const LIMIT_CODES: ReadonlySet<unknown> = new Set([158, 159, 160, 307, 396]);
+/** What a query would have too much of: how to say it, and what to narrow. */
+const EXCESSES = {
+  rows: {
+    detail: 'The query would read too many rows: narrow the time range, or filter by service, host or level.',
+    parameter: 'from',
+  },
+  time: {
+    detail:
+      'The query takes too long: narrow the time range, or filter by service or host before searching text.',
+    parameter: 'from',
+  },
+  memory: {
+    detail: 'The query needs too much memory: narrow the time range, or ask for fewer values or intervals.',
+    parameter: 'from',
+  },
+  result: {
+    detail:
+      'The answer would be too large: ask for fewer rows with limit, or export them as application/x-ndjson.',
+    parameter: 'limit',
+  },
+} as const;
+type Excess = keyof typeof EXCESSES;
+
+const EXCESS_BY_CODE: ReadonlyMap<number, Excess> = new Map([
+  [158, 'rows'], // TOO_MANY_ROWS
+  [307, 'rows'], // TOO_MANY_BYTES
+  [159, 'time'], // TIMEOUT_EXCEEDED
+  [160, 'time'], // TOO_SLOW
+  [396, 'result'], // TOO_MANY_ROWS_OR_BYTES
+]);
 const MEMORY_LIMIT_CODE = 241;
 
-/** Runs one query of a client within the limits; one that would pass them is `unprocessable`. */
+type Charge = (rowCount: number) => void;
+
+/** By the signal of the request, which every query of it carries. */
+const charges = new WeakMap<AbortSignal, Charge>();
+/** A query without an end does not tell what it read: it is charged as if it had read this fast. */
+const ROWS_PER_UNFINISHED_MS = 10_000;
+
+/** From now on `charge` is told the rows that queries under `signal` read. */
+export function chargeQueries(signal: AbortSignal, charge: Charge): void {
+  charges.set(signal, charge);
+}
+
+/** Runs one query of a client within the limits; one that would pass them is `query_too_costly`. */
 export async function selectLimited<Row>(
   store: QueryPort,
   statement: LimitedStatement,
   signal: AbortSignal,
 ): Promise<QuerySelection<Row>> {
   const options: QueryOptions = { settings: { ...LIMITS, ...statement.settings }, signal };
+  const charge = charges.get(signal);
+  const startMs = performance.now();
   try {
-    return await store.select<Row>(statement.sql, statement.params, options);
+    const selection = await store.select<Row>(statement.sql, statement.params, options);
+    charge?.(selection.rowsRead);
+    return selection;
   } catch (error) {
+    charge?.(Math.ceil((performance.now() - startMs) * ROWS_PER_UNFINISHED_MS));
     throw toRefusal(error);
   }
 }
 
-/** Rows of one statement of a client in chunks, without limits on their number or the time. */
+/** Rows of one statement of a client in chunks, without limits on their number or the time; charged as they come. */
 export async function* streamUncapped<Row>(
   store: QueryPort,
   statement: LimitedStatement,
   signal: AbortSignal,
 ): AsyncGenerator<readonly Row[]> {
   const settings = { ...STREAM_LIMITS, ...statement.settings };
+  const charge = charges.get(signal);
   try {
-    yield* store.stream<Row>(statement.sql, statement.params, { settings, signal });
+    for await (const rows of store.stream<Row>(statement.sql, statement.params, { settings, signal })) {
+      charge?.(rows.length);
+      yield rows;
+    }
   } catch (error) {
     throw toRefusal(error);
   }
 }
 
 function toRefusal(error: unknown): unknown {
-  if (!isTooCostly(error)) return error;
-  return new MillraceError(
-    'unprocessable',
-    'The query would read too much: narrow the time range or add a filter by service or host.',
-    { cause: error },
-  );
+  const excess = excessOf(error);
+  if (excess === undefined) return error;
+  const { detail, parameter } = EXCESSES[excess];
+  return new MillraceError('query_too_costly', detail, { cause: error, faults: [{ detail, parameter }] });
 }
 
-function isTooCostly(error: unknown): boolean {
-  if (!(error instanceof MillraceError)) return false;
-  const code = (error.cause as { readonly clickhouseCode?: unknown } | undefined)?.clickhouseCode;
+function excessOf(error: unknown): Excess | undefined {
+  if (!(error instanceof MillraceError)) return undefined;
+  const code = (error.cause as { readonly clickhouseCode?: number } | undefined)?.clickhouseCode ?? 0;
+  if (code !== MEMORY_LIMIT_CODE) return EXCESS_BY_CODE.get(code);
   // The same code says that the server as a whole is out of memory: then it is not the query's fault.
-  return LIMIT_CODES.has(code) || (code === MEMORY_LIMIT_CODE && /query memory limit/i.test(error.message));
+  return /query memory limit/i.test(error.message) ? 'memory' : undefined;
 }

@@ -2,6 +2,7 @@
  * What a route is, and who is asking.
  */
 import type { AuditAction, AuditDraft } from './audit/audit-log.ts';
+import type { Deprecation } from './deprecation.ts';
 import type { HttpRequest, HttpResponse } from './http/port.ts';
 import type { Operation } from './openapi/operation.ts';
 import type { Scope } from './scope.ts';
@@ -54,6 +55,10 @@ interface RouteAddress {
   readonly isBare?: boolean;
   /** For streams that browsers open, which send no headers: `?ticket=` says who asks. Handlers do not see it. */
   readonly takesTicket?: boolean;
+  /** Asked for by machines without a login, and often: not counted against the limit of an address. */
+  readonly isUncounted?: true;
+  /** Set when it is to go: every answer of it says so. */
+  readonly deprecation?: Deprecation;
   /** What is documented and validated. */
   readonly operation?: Operation;
   /**

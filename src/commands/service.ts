@@ -42,8 +42,8 @@ interface HttpEnd {
 }
 
 const REQUEST_DEADLINE_MS = 30_000;
-/** Share of the memory budget that HTTP bodies under way may hold. */
 const DAY_MS = 86_400_000;
+/** Share of the memory budget that HTTP bodies under way may hold. */
 const BODY_SHARE = 0.1;
 const HTTP_STOP_MS = 2000;
 const KAFKA_STOP_MS = 5000;
@@ -263,6 +263,16 @@ export class Service {
       maxBodyBytes: config.maxBodyBytes,
       bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),
       requestDeadlineMs: REQUEST_DEADLINE_MS,
+      corsOrigins: config.corsOrigins,
+      trustedProxies: config.trustedProxies,
+      maxConnections: config.httpMaxConnections,
+      quotas: {
+        requestsPerMinute: config.rateRequests,
+        rowsPerMinute: config.rateRows,
+        ingestBytesPerMinute: config.rateIngestBytes,
+        anonymousPerMinute: config.rateAnonymous,
+        streamsPerUser: config.streamsPerUser,
+      },
       store: connection,
       ...(tlsCert === undefined || tlsKey === undefined
         ? {}

@@ -2,6 +2,8 @@
  * What settings demand of one another. Each check is one sentence that says what to change.
  */
 import { isIP } from 'node:net';
+import { quoteValue } from '../errors.ts';
+import { readNetwork } from './network.ts';
 import type { Config } from './settings.ts';
 
 const DEFAULT_CLICKHOUSE_USER = 'default';
@@ -48,6 +50,15 @@ function checkHttp(config: Config, check: Check): void {
     `HTTP_HOST ${config.httpHost} can be reached from other machines: set TLS_CERT and TLS_KEY, ` +
       'or HTTP_ALLOW_PLAINTEXT=1 where a proxy has TLS',
   );
+  for (const text of config.trustedProxies) {
+    check(
+      readNetwork(text) !== undefined,
+      `TRUSTED_PROXIES: ${quoteValue(text)} is neither an address nor a network such as 10.0.0.0/8`,
+    );
+  }
+  for (const origin of config.corsOrigins) {
+    check(URL.canParse(origin), `CORS_ORIGINS: ${quoteValue(origin)} is not an origin`);
+  }
   check(
     config.httpPort === 0 || config.httpPort !== config.adminPort,
     `HTTP_PORT and ADMIN_PORT must differ, both are ${config.httpPort}`,

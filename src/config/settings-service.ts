@@ -32,6 +32,46 @@ export const GENERAL_SETTINGS = [
   }),
 ] as const;
 
+const RATE_SETTINGS = [
+  number('RATE_REQUESTS', 'rateRequests', {
+    group: 'http',
+    default: 60_000,
+    min: 0,
+    max: 1_000_000_000,
+    help: 'requests per minute of one user or API key, those that bring logs in apart; beyond it 429. Each process counts this and the limits below for itself; 0 is no limit',
+  }),
+  number('RATE_ROWS', 'rateRows', {
+    group: 'http',
+    default: 3_000_000_000,
+    min: 0,
+    max: 1_000_000_000_000,
+    help: 'rows per minute that the queries of one user or API key may read',
+  }),
+  number('RATE_INGEST_MB', 'rateIngestBytes', {
+    group: 'http',
+    kind: 'mebibytes',
+    default: 12_288 * MIB,
+    min: 0,
+    max: 1_048_576 * MIB,
+    help: 'MiB per minute that one user or API key may post, as sent, and 1 KiB for each request',
+  }),
+  number('RATE_ANONYMOUS', 'rateAnonymous', {
+    group: 'http',
+    default: 1200,
+    min: 0,
+    max: 1_000_000_000,
+    help: 'requests per minute of one address without a login, failed logins and bad tokens among them',
+  }),
+  number('STREAMS_PER_USER', 'streamsPerUser', {
+    group: 'http',
+    isPlanned: true,
+    default: 20,
+    min: 0,
+    max: 100_000,
+    help: 'live streams that one user or API key may hold',
+  }),
+] as const;
+
 export const HTTP_SETTINGS = [
   text('HTTP_HOST', 'httpHost', {
     group: 'http',
@@ -63,14 +103,24 @@ export const HTTP_SETTINGS = [
   }),
   list('TRUSTED_PROXIES', 'trustedProxies', {
     group: 'http',
-    isPlanned: true,
-    help: 'addresses or networks whose X-Forwarded-For is believed',
+    defaultText: 'none',
+    help: 'addresses or networks (CIDR) of proxies: the client is the right-most address of their X-Forwarded-For that is not one of them',
   }),
   list('CORS_ORIGINS', 'corsOrigins', {
     group: 'http',
-    isPlanned: true,
-    help: 'origins that browsers may call the API from',
+    pattern: '^https?://(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?$',
+    expected: 'origins such as https://logs.example.com, without a path',
+    defaultText: 'none',
+    help: 'origins whose pages browsers let call the API',
   }),
+  number('HTTP_MAX_CONNECTIONS', 'httpMaxConnections', {
+    group: 'http',
+    default: 2048,
+    min: 1,
+    max: 1_000_000,
+    help: 'connections of the API at once; further ones are closed',
+  }),
+  ...RATE_SETTINGS,
   secret('METRICS_TOKEN', 'metricsToken', {
     group: 'http',
     minLength: 16,

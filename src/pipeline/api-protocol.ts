@@ -17,6 +17,20 @@ interface ApiStoreSettings {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Per minute, or at once; 0 is no limit. Each process counts for itself. */
+export interface RateQuotas {
+  /** Of one user or key, those that post logs apart. */
+  readonly requestsPerMinute: number;
+  /** Read by the queries of one user or key. */
+  readonly rowsPerMinute: number;
+  /** Of the bodies that one user or key posts, as sent. */
+  readonly ingestBytesPerMinute: number;
+  /** Without a login, of one address. */
+  readonly anonymousPerMinute: number;
+  /** Open at once, of one user or key. */
+  readonly streamsPerUser: number;
+}
+
 export interface ApiSettings {
   readonly host: string;
   /** 0 takes a free port; `listening` tells which. */
@@ -33,6 +47,12 @@ export interface ApiSettings {
   readonly maxBodyBytes: number;
   /** Bytes that bodies under way may hold together; beyond it 429. */
   readonly bodyBudgetBytes: number;
+  readonly quotas?: RateQuotas;
+  /** Origins whose pages may call the API. */
+  readonly corsOrigins?: readonly string[];
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
+  readonly maxConnections?: number;
   /** A request without an answer after this long gets 503. */
   readonly requestDeadlineMs: number;
   /** Bearer token that `/metrics` requires; without one only loopback is answered. */

@@ -14,6 +14,7 @@ import type { OpenApi } from '../../src/api/openapi/reference-page.ts';
 import type { Role } from '../../src/api/route.ts';
 import { LetterSeal } from '../../src/encode/letter-seal.ts';
 import { type ErrorCode, MillraceError } from '../../src/errors.ts';
+import type { RateQuotas } from '../../src/pipeline/api-protocol.ts';
 import type { IngestKey, IngestOptions, IngestOutcome, IngestPort } from '../../src/pipeline/ingest-port.ts';
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
@@ -100,6 +101,9 @@ export interface ApiFixture {
 }
 
 export interface ApiFixtureOptions {
+  readonly quotas?: RateQuotas;
+  readonly corsOrigins?: readonly string[];
+  readonly trustedProxies?: readonly string[];
   readonly metricsToken?: string;
   readonly bodyBudgetBytes?: number;
 }
@@ -141,7 +145,7 @@ export async function startApi(
         contract.check(request, response);
         return response;
       },
-      failure: (error, requestId) => app.failure(error, requestId),
+      failure: (error, failed) => app.failure(error, failed),
     },
     telemetry,
   );

@@ -308,6 +308,7 @@ describe.each(SERVERS)('logs on %s', (kind) => {
     });
     const { status, body } = await limited.get('/logs');
     expect(status).toBe(422);
+    expect(body).toMatchObject({ code: 'query_too_costly', errors: [{ parameter: 'from' }] });
     expect(JSON.stringify(body)).not.toMatch(/SELECT|FROM/);
     await limited.stop();
   });

@@ -166,6 +166,11 @@ describe('config', () => {
     [{ MILLRACE_MAX_RECORD_BYTES: '20MiB' }, 'MAX_RECORD_BYTES must not be larger than MAX_BODY_BYTES'],
     [{ MILLRACE_ADMIN_PORT: '8080' }, 'must differ'],
     [{ MILLRACE_KAFKA_TOPICS: ',' }, 'must name at least one topic'],
+    [{ MILLRACE_TRUSTED_PROXIES: '10.0.0.0/8,10.0.0.0/33' }, 'TRUSTED_PROXIES: "10.0.0.0/33" is neither'],
+    [{ MILLRACE_TRUSTED_PROXIES: 'proxy.example' }, 'TRUSTED_PROXIES: "proxy.example" is neither'],
+    [{ MILLRACE_CORS_ORIGINS: '*' }, 'CORS_ORIGINS: must be a list of origins'],
+    [{ MILLRACE_CORS_ORIGINS: 'https://a.example/' }, 'CORS_ORIGINS: must be a list of origins'],
+    [{ MILLRACE_CORS_ORIGINS: 'https://a.example:70000' }, 'CORS_ORIGINS: "https://a.example:70000" is not'],
     [{ MILLRACE_CLICKHOUSE_URL: 'ftp://x' }, 'must be an http or https address'],
     [{ MILLRACE_CLICKHOUSE_DATABASE: 'a;b' }, 'must be a name of letters'],
   ])('refuses %j', (env, expected) => {

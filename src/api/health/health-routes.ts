@@ -20,7 +20,7 @@ export interface HealthPorts {
 
 /** `/livez`, `/readyz` and `/metrics`, which need no login. */
 export function probeRoutes(ports: HealthPorts): Route[] {
-  const bare = { method: 'GET', isBare: true, access: 'public' } as const;
+  const bare = { method: 'GET', isBare: true, isUncounted: true, access: 'public' } as const;
   return [
     { ...bare, path: '/livez', operation: LIVEZ, handle: async () => jsonResponse({ status: 'ok' }) },
     {
@@ -65,7 +65,7 @@ async function readyz(request: HttpRequest, status: StatusPort): Promise<HttpRes
   const { problems } = await readinessOf(status);
   if (problems.length === 0) return jsonResponse({ status: 'ready' });
   // Details may name addresses: they are for this machine only.
-  const isLocal = isLoopback(request.remoteAddress);
+  const isLocal = isFromHere(request);
   const reasons = problems.map(({ reason, detail, since }) => ({
     reason,
     ...(isLocal ? { detail } : {}),
@@ -87,7 +87,7 @@ async function readinessOf(status: StatusPort): Promise<Readiness> {
 
 async function metrics(request: HttpRequest, ports: HealthPorts): Promise<HttpResponse> {
   const { metricsToken, status } = ports;
-  if (metricsToken === undefined && !isLoopback(request.remoteAddress)) {
+  if (metricsToken === undefined && !isFromHere(request)) {
     throw new MillraceError('forbidden', 'Set METRICS_TOKEN to read /metrics from another machine.');
   }
   if (metricsToken !== undefined && !isSame(request.headers.get('authorization'), `Bearer ${metricsToken}`)) {
@@ -95,6 +95,11 @@ async function metrics(request: HttpRequest, ports: HealthPorts): Promise<HttpRe
   }
   const { contentType, text } = await status.snapshot('metrics');
   return { status: 200, headers: { 'Content-Type': contentType }, body: text };
+}
+
+/** What a proxy on this machine passes on comes from elsewhere, whether the proxy is trusted or not. */
+function isFromHere({ remoteAddress, headers }: HttpRequest): boolean {
+  return isLoopback(remoteAddress) && !headers.has('x-forwarded-for') && !headers.has('forwarded');
 }
 
 function isLoopback(address: string): boolean {

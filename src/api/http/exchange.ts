@@ -68,7 +68,7 @@ export class Exchange {
   async run(): Promise<void> {
     const problem = framingProblem(this.#head.headers);
     if (problem !== undefined) {
-      this.#answer(this.#options.failure(new MillraceError('bad_request', problem)), true);
+      this.#answer(this.#failure(new MillraceError('bad_request', problem)), true);
       return;
     }
     this.#timer = setTimeout(() => this.#expire(), this.#options.requestDeadlineMs);
@@ -80,8 +80,12 @@ export class Exchange {
     try {
       this.#answer(await this.#options.handler(request));
     } catch (error) {
-      this.#answer(this.#options.failure(toMillraceError(error)));
+      this.#answer(this.#failure(error));
     }
+  }
+
+  #failure(error: unknown, requestId?: string): HttpResponse {
+    return this.#options.failure(toMillraceError(error), { headers: this.#head.headers, requestId });
   }
 
   /** Bytes of the body, void after the call. */
@@ -104,12 +108,12 @@ export class Exchange {
   }
 
   #expire(): void {
-    const { requestDeadlineMs, failure } = this.#options;
+    const { requestDeadlineMs } = this.#options;
     const error = new MillraceError(
       'deadline_exceeded',
       `The request was not answered within ${requestDeadlineMs} ms.`,
     );
-    this.#answer(failure(error));
+    this.#answer(this.#failure(error));
     this.#abort.abort(error);
   }
 
@@ -154,7 +158,7 @@ export class Exchange {
       this.#finish();
       this.#transport.endStream();
     } catch (error) {
-      if (!this.#isDone) this.#options.failure(toMillraceError(error), head.headers['X-Request-Id']);
+      if (!this.#isDone) this.#failure(error, head.headers['X-Request-Id']);
       this.#cut();
     }
   }

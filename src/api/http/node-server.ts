@@ -2,9 +2,16 @@
  * The HTTP port on node:http and node:https: slower, but without native code.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Exchange, type RequestHead, type ResponseHead, type Transport } from './exchange.ts';
 import type { HttpServer, HttpServerOptions } from './port.ts';
 import { addHeader, plainAddress, safeHeaderValue } from './request-head.ts';
@@ -17,19 +24,30 @@ const LIMITS = {
   connectionsCheckingInterval: 1000,
 };
 const MAX_HEADER_COUNT = 100;
-/** Sent where a request is too broken for a response of the application. */
-const MALFORMED = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+const BAD_REQUEST = 400;
+const TOO_MANY_HEADERS = 431;
+/** What is answered where a request does not get as far as the application, by the error of node:http. */
+const STATUS_OF_ERROR: Readonly<Record<string, number>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: TOO_MANY_HEADERS,
+};
 
 export function createNodeServer(options: HttpServerOptions): HttpServer {
   let inFlightCount = 0;
   const server = createPlainOrTls(options, (message, response) => {
+    if (message.rawHeaders.length > MAX_HEADER_COUNT * 2) {
+      refuse(message.socket, TOO_MANY_HEADERS);
+      return;
+    }
     inFlightCount++;
     accept(message, response, { options, onDone: () => inFlightCount-- });
   });
-  server.maxHeadersCount = MAX_HEADER_COUNT;
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end(MALFORMED);
-    else socket.destroy();
+  // node:http drops what is beyond its limit in silence: one more shows that there were too many.
+  server.maxHeadersCount = MAX_HEADER_COUNT + 1;
+  if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
+  server.on('drop', () => options.onRefused?.());
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    refuse(socket, STATUS_OF_ERROR[error.code ?? ''] ?? BAD_REQUEST);
   });
 
   return {
@@ -59,6 +77,12 @@ export function createNodeServer(options: HttpServerOptions): HttpServer {
   };
 }
 
+function refuse(socket: Duplex, status: number): void {
+  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`;
+  if (socket.writable) socket.end(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  else socket.destroy();
+}
+
 type Listener = (message: IncomingMessage, response: ServerResponse) => void;
 
 function createPlainOrTls({ tls, requestDeadlineMs }: HttpServerOptions, listener: Listener): Server {
@@ -68,7 +92,7 @@ function createPlainOrTls({ tls, requestDeadlineMs }: HttpServerOptions, listene
   try {
     const key = readFileSync(tls.keyFile);
     const cert = readFileSync(tls.certFile);
-    return createTlsServer({ ...limits, key, cert }, listener);
+    return createTlsServer({ ...limits, handshakeTimeout: LIMITS.headersTimeout, key, cert }, listener);
   } catch (error) {
     throw tlsError(error);
   }

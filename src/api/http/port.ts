@@ -13,7 +13,10 @@ export interface HttpRequest {
   readonly query: string;
   /** Names in lower case; a repeated header's values are joined by `, `. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Of the peer; IPv4 addresses always in their own form, never mapped into IPv6. */
+  /**
+   * Of the peer, or behind the front of the client that a trusted proxy names; IPv4 addresses always in their own
+   * form, never mapped into IPv6.
+   */
   readonly remoteAddress: string;
   /** Aborted when the client is gone, the deadline has passed or the server closes. */
   readonly signal: AbortSignal;
@@ -37,6 +40,13 @@ export interface HttpResponse {
   readonly body?: string | Uint8Array | BodyStream;
 }
 
+/** What is known of a request that did not get its answer from the handler. */
+export interface FailedRequest {
+  readonly headers: ReadonlyMap<string, string>;
+  /** Of the answer that broke off. */
+  readonly requestId?: string | undefined;
+}
+
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 takes a free port. */
@@ -47,10 +57,13 @@ export interface HttpServerOptions {
   readonly requestDeadlineMs: number;
   readonly handler: (request: HttpRequest) => Promise<HttpResponse>;
   /**
-   * The response to what the server itself refuses, and to what `handler` threw; with the id of its request when a
-   * body broke off, which nobody can be told any more. Must not throw.
+   * The response to what the server itself refuses, and to what `handler` threw; of a body that broke off only the
+   * log can be told any more. Must not throw.
    */
-  readonly failure: (error: MillraceError, requestId?: string) => HttpResponse;
+  readonly failure: (error: MillraceError, failed: FailedRequest) => HttpResponse;
+  /** Connections at once; further ones are closed, and counted by `onRefused`. */
+  readonly maxConnections?: number | undefined;
+  readonly onRefused?: (() => void) | undefined;
 }
 
 export interface HttpServer {

@@ -36,6 +36,8 @@ export type UwsListenSocket = object;
 
 export interface UwsApp {
   any(pattern: string, handler: (response: UwsResponse, request: UwsRequest) => void): void;
+  /** Called with 1 for every connection that begins and with -1 for every one that ends. */
+  filter(handler: (response: UwsResponse, change: number) => void): void;
   /** Options 1: the port is ours alone. The default lets a second server share it in silence. */
   listen(host: string, port: number, options: 1, callback: (socket: UwsListenSocket | false) => void): void;
   close(): void;

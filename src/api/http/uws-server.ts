@@ -20,6 +20,7 @@ export function createUwsServer(library: UwsLibrary, options: HttpServerOptions)
   const state = { inFlightCount: 0 };
   let isClosed = false;
 
+  boundConnections(app, options);
   app.any('/*', (response, request) => {
     try {
       state.inFlightCount++;
@@ -72,6 +73,16 @@ export function createUwsServer(library: UwsLibrary, options: HttpServerOptions)
     },
     halt,
   };
+}
+
+function boundConnections(app: UwsApp, { maxConnections = Infinity, onRefused }: HttpServerOptions): void {
+  let connectionCount = 0;
+  app.filter((response, change) => {
+    connectionCount += change;
+    if (change < 0 || connectionCount <= maxConnections) return;
+    response.close();
+    onRefused?.();
+  });
 }
 
 function createUwsApp(library: UwsLibrary, { tls }: HttpServerOptions): UwsApp {

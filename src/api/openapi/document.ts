@@ -79,6 +79,7 @@ function operationObject(route: DescribedRoute, components: Components): Json {
     summary,
     ...(description === undefined ? {} : { description }),
     tags: [tag],
+    ...(route.deprecation === undefined ? {} : { deprecated: true }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: { required: true, content: contentOf(body, components) } }),
     responses: responsesOf(route, components),
@@ -147,14 +148,28 @@ function contentOf(content: Content, components: Components): Json {
   return Object.fromEntries(entries);
 }
 
-const REQUEST_ID_HEADER = { 'X-Request-Id': { $ref: '#/components/headers/X-Request-Id' } } as const;
+const REQUEST_ID_HEADER = referHeaders('X-Request-Id');
+const LIMIT_HEADERS = referHeaders('RateLimit', 'RateLimit-Policy');
 const HEADERS = {
   'X-Request-Id': {
     description: 'As sent with the request, or made here; the log of the program has it too',
     schema: { type: 'string' },
   },
   'Retry-After': { description: 'Seconds to wait before the next attempt', schema: { type: 'integer' } },
+  RateLimit: {
+    description:
+      'Where a login is needed: what is left of each limit, and the seconds until it is whole again',
+    schema: { type: 'string' },
+  },
+  'RateLimit-Policy': {
+    description: 'Where a login is needed: the limits of the user or key, as quota and window in seconds',
+    schema: { type: 'string' },
+  },
 } as const;
+
+function referHeaders(...names: readonly string[]): Json {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }] as const));
+}
 
 function responsesOf(route: DescribedRoute, components: Components): Json {
   const responses: Record<string, unknown> = {};
@@ -167,7 +182,11 @@ function responsesOf(route: DescribedRoute, components: Components): Json {
     });
     responses[status] = {
       description,
-      headers: { ...REQUEST_ID_HEADER, ...Object.fromEntries(own) },
+      headers: {
+        ...REQUEST_ID_HEADER,
+        ...(route.access === 'public' ? {} : LIMIT_HEADERS),
+        ...Object.fromEntries(own),
+      },
       ...(content === undefined
         ? {}
         : { content: contentOf(withProblem(content, Number(status)), components) }),
@@ -201,7 +220,7 @@ function problemResponses(codes: ReadonlyMap<number, ReadonlySet<ErrorCode>>, co
     const content = { [PROBLEM_JSON]: { schema: Problem, example: problemExampleOf(status) } };
     const response = {
       ...codesOf([...some]),
-      headers: { ...REQUEST_ID_HEADER, ...retry },
+      headers: { ...REQUEST_ID_HEADER, ...LIMIT_HEADERS, ...retry },
       content: contentOf(content, components),
     };
     return [`Problem${status}`, response] as const;

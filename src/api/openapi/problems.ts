@@ -30,6 +30,7 @@ export const ProblemProperties = {
   detail: Type.String({ description: 'What could not be done, and why' }),
   code: Type.Enum(Object.keys(ERROR_KINDS) as [ErrorCode, ...ErrorCode[]]),
   request_id: Type.Optional(Type.String({ description: 'As in the log of the program' })),
+  trace_id: Type.Optional(Type.String({ description: 'Of the `traceparent` that came with the request' })),
   errors: Type.Optional(Type.Array(Fault, { description: 'The places of the request that do not fit' })),
 };
 
@@ -56,12 +57,13 @@ const ALWAYS: readonly ErrorCode[] = [
 const WITH_BODY: readonly ErrorCode[] = ['payload_too_large', 'unsupported_media_type', 'unprocessable'];
 
 /** Every code that the route may answer with, by status. */
-export function problemsOf({ access, operation }: Route): ReadonlyMap<number, readonly ErrorCode[]> {
+export function problemsOf({ method, access, operation }: Route): ReadonlyMap<number, readonly ErrorCode[]> {
   const codes = new Set<ErrorCode>([
     ...ALWAYS,
     ...(access === 'public' ? [] : (['unauthorized'] as const)),
     ...(access === 'public' || access === 'signed_in' ? [] : (['forbidden'] as const)),
     ...(operation?.body === undefined ? [] : WITH_BODY),
+    ...(access === 'public' || method !== 'GET' ? [] : (['query_too_costly'] as const)),
     ...(operation?.problems ?? []),
   ]);
   const byStatus = new Map<number, ErrorCode[]>();

@@ -10,7 +10,7 @@ import type { HttpRequest, HttpResponse, HttpServer, HttpServerOptions } from '.
 import { createHttpServer } from '../../../src/api/http/server.ts';
 import { problemResponse } from '../../../src/api/problem.ts';
 import { RecordingTelemetry } from '../../support/clickhouse.ts';
-import { openRaw } from './raw-client.ts';
+import { openRaw, type RawConnection } from './raw-client.ts';
 import { selfSigned } from './self-signed.ts';
 
 // As the program does before its API thread loads the library.
@@ -25,6 +25,9 @@ describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
   let base = '';
   let handler: (request: HttpRequest) => Promise<HttpResponse> = echo;
   const telemetry = new RecordingTelemetry();
+  /** Attacks that take their time: begun first, looked at last. */
+  let slowHeaders: Promise<RawEnd>;
+  let manyHeaders: Promise<RawEnd>;
 
   const optionsFor = (options: Partial<HttpServerOptions> = {}): HttpServerOptions => ({
     host: '127.0.0.1',
@@ -39,6 +42,11 @@ describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
     server = createHttpServer(kind, optionsFor(), telemetry);
     port = await server.listen();
     base = `http://127.0.0.1:${port}`;
+    slowHeaders = dribbleHeaders(port);
+    const flood = await openRaw(port);
+    const names = Array.from({ length: 150 }, (_, i) => `X-${i}: a\r\n`);
+    flood.send(`GET /flood HTTP/1.1\r\nHost: a\r\n${names.join('')}\r\n`);
+    manyHeaders = endOf(flood);
   });
 
   afterEach(async () => {
@@ -381,11 +389,77 @@ describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
     rmSync(directory, { recursive: true });
   });
 
+  it('closes connections beyond its bound, tells of them, and takes new ones when others have ended', async () => {
+    let refusedCount = 0;
+    const onRefused = (): void => {
+      refusedCount++;
+    };
+    const bounded = createHttpServer(kind, optionsFor({ maxConnections: 2, onRefused }), telemetry);
+    const boundedPort = await bounded.listen();
+    const get = async () => {
+      const raw = await openRaw(boundedPort);
+      raw.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      return raw;
+    };
+    const [first, second] = [await get(), await get()];
+    await Promise.all([first, second].map((raw) => raw.until(/HTTP\/1\.1 200/)));
+    const third = await get();
+    await third.closed();
+    expect(third.text()).toBe('');
+    expect(refusedCount).toBe(1);
+    first.destroy();
+    await expect
+      .poll(
+        async () => {
+          const next = await get();
+          const text = await next.until(/HTTP\/1\.1 200/, 200).catch(() => '');
+          next.destroy();
+          return text;
+        },
+        { timeout: 5000 },
+      )
+      .toContain('HTTP/1.1 200');
+    second.destroy();
+    await bounded.stop(100);
+  });
+
   it('refuses certificate files that are not there', () => {
     const tls = { certFile: '/nonexistent/cert.pem', keyFile: '/nonexistent/key.pem' };
     expect(() => createHttpServer(kind, optionsFor({ tls }), telemetry)).toThrow(/TLS_CERT/);
   });
+
+  it('waits ten seconds for headers, not for each of them, and takes no flood of them', async () => {
+    const slow = await slowHeaders;
+    expect(slow.text).not.toContain('HTTP/1.1 200');
+    expect(slow.elapsedMs).toBeGreaterThan(5000);
+    const many = await manyHeaders;
+    expect(many.text).not.toContain('HTTP/1.1 200');
+    expect((await fetch(base)).status).toBe(200);
+  }, 40_000);
 });
+
+interface RawEnd {
+  readonly text: string;
+  readonly elapsedMs: number;
+}
+
+/** How a connection ended; rejects when it does not. */
+async function endOf(raw: RawConnection): Promise<RawEnd> {
+  const startMs = performance.now();
+  const tooLate = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error('the connection was not ended')), 30_000).unref();
+  });
+  await Promise.race([raw.closed(), tooLate]);
+  return { text: raw.text(), elapsedMs: performance.now() - startMs };
+}
+
+/** One header a second, without an end. */
+async function dribbleHeaders(port: number): Promise<RawEnd> {
+  const raw = await openRaw(port);
+  raw.send('GET /slow HTTP/1.1\r\nHost: a\r\n');
+  const timer = setInterval(() => raw.send('X-Slow: a\r\n'), 1000);
+  return await endOf(raw).finally(() => clearInterval(timer));
+}
 
 async function echo(request: HttpRequest): Promise<HttpResponse> {
   const body = await request.readBody(MAX_BODY_BYTES);

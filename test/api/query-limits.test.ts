@@ -1,0 +1,161 @@
+/**
+ * What a query of a client may cost, on a real ClickHouse: each limit with its hint, what is charged, and that a
+ * query ends with the client that asked for it.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Front } from '../../src/api/front.ts';
+import { createHttpServer } from '../../src/api/http/server.ts';
+import { RateLimits } from '../../src/api/limits/rate-limits.ts';
+import { jsonResponse } from '../../src/api/problem.ts';
+import { chargeQueries, selectLimited, streamUncapped } from '../../src/api/query-limits.ts';
+import type { Route } from '../../src/api/route.ts';
+import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
+import { SERVERS } from './api-fixture.ts';
+import { openRaw } from './http/raw-client.ts';
+
+let clickhouse: TestClickHouse;
+
+beforeAll(async () => {
+  clickhouse = await startClickHouse({ isMigrated: false });
+}, 120_000);
+
+afterAll(async () => {
+  await clickhouse.stop();
+});
+
+function signal(): AbortSignal {
+  return new AbortController().signal;
+}
+
+describe('a query that costs too much', () => {
+  it.each([
+    {
+      name: 'rows',
+      sql: 'SELECT sum(number) FROM numbers(1000000)',
+      settings: { max_rows_to_read: 1000 },
+      hint: /too many rows.*time range/,
+    },
+    {
+      name: 'time',
+      sql: 'SELECT count() FROM numbers(1000) WHERE sleepEachRow(0.01) = 0',
+      settings: { max_execution_time: 0.1, max_block_size: 1 },
+      hint: /too long.*time range/,
+    },
+    {
+      name: 'memory',
+      sql: 'SELECT groupArray(repeat(toString(number), 100)) FROM numbers(100000)',
+      settings: { max_memory_usage: 5_000_000 },
+      hint: /too much memory.*time range/,
+    },
+    {
+      name: 'bytes of the answer',
+      sql: "SELECT repeat('x', 990000 + number) AS text FROM numbers(100)",
+      settings: { max_block_size: 10 },
+      hint: /too large.*limit.*ndjson/,
+    },
+    {
+      name: 'rows of the answer',
+      sql: 'SELECT number FROM numbers(1000)',
+      settings: { max_result_rows: 100 },
+      hint: /too large.*limit/,
+    },
+  ])('by its $name is refused with what to narrow', async ({ sql, settings, hint }) => {
+    const statement = { sql, params: {}, settings: { ...settings } };
+    const result = selectLimited(clickhouse.store, statement, signal());
+    await expect(result).rejects.toMatchObject({
+      code: 'query_too_costly',
+      status: 422,
+      message: expect.stringMatching(hint) as string,
+      faults: [{ detail: expect.stringMatching(hint) as string, parameter: expect.any(String) as string }],
+    });
+  });
+
+  it('is no such thing when ClickHouse refuses it for another reason', async () => {
+    const result = selectLimited(clickhouse.store, { sql: 'SELECT throwIf(1)', params: {} }, signal());
+    await expect(result).rejects.not.toMatchObject({ code: 'query_too_costly' });
+  });
+});
+
+describe('what is charged', () => {
+  it('are the rows that were read, sent, or could have been read in the time', async () => {
+    const { store } = clickhouse;
+    const asked = signal();
+    const charged: number[] = [];
+    chargeQueries(asked, (rowCount) => charged.push(rowCount));
+    await selectLimited(store, { sql: 'SELECT sum(number) FROM numbers(12345)', params: {} }, asked);
+    await selectLimited(store, { sql: 'SELECT 1', params: {} }, signal());
+    expect(charged).toEqual([12_345]);
+    let sentCount = 0;
+    const stream = streamUncapped(store, { sql: 'SELECT number FROM numbers(500)', params: {} }, asked);
+    for await (const rows of stream) sentCount += rows.length;
+    expect(sentCount).toBe(500);
+    expect(charged.slice(1).reduce((sum, count) => sum + count, 0)).toBe(500);
+    const settings = { max_rows_to_read: 1 };
+    const refused = { sql: 'SELECT number FROM numbers(100000)', params: {}, settings };
+    await expect(selectLimited(store, refused, asked)).rejects.toThrow();
+    expect(charged.at(-1)).toBeGreaterThan(1000);
+  });
+});
+
+describe.each(SERVERS)('behind %s', (kind) => {
+  it('a query ends with its client, and its user is charged', async () => {
+    const name = `front-${kind}`;
+    // A row every 50 ms for a minute.
+    const sql = `SELECT count() AS ${kind}_count FROM numbers(1200) WHERE sleepEachRow(0.05) = 0`;
+    const settings = { max_block_size: 1, max_execution_time: 60, log_comment: name };
+    const routes: Route[] = [
+      {
+        method: 'GET',
+        path: '/slow',
+        access: 'read',
+        handle: async ({ request }) =>
+          jsonResponse(await selectLimited(clickhouse.store, { sql, params: {}, settings }, request.signal)),
+      },
+      {
+        method: 'GET',
+        path: '/quick',
+        access: 'read',
+        handle: async ({ request }) => {
+          const statement = { sql: 'SELECT sum(number) FROM numbers(1000)', params: {} };
+          return jsonResponse(await selectLimited(clickhouse.store, statement, request.signal));
+        },
+      },
+    ];
+    const quotas = {
+      requestsPerMinute: 0,
+      rowsPerMinute: 6_000_000_000,
+      ingestBytesPerMinute: 0,
+      anonymousPerMinute: 0,
+      streamsPerUser: 0,
+    };
+    const front = new Front(routes, {
+      authenticate: async () => ({ username: 'ann', role: 'viewer', sessionId: 's', scope: {} }),
+      telemetry: clickhouse.telemetry,
+      hasTls: false,
+      limits: new RateLimits(quotas, () => 0),
+    });
+    const handlers = { handler: front.handle.bind(front), failure: front.failure.bind(front) };
+    const options = { host: '127.0.0.1', port: 0, requestDeadlineMs: 50_000, ...handlers };
+    const server = createHttpServer(kind, options, clickhouse.telemetry);
+    const port = await server.listen();
+    const runningCount = async () => {
+      const running =
+        "SELECT count() AS count FROM system.processes WHERE Settings['log_comment'] = {name:String}";
+      const [row] = await clickhouse.store.query<{ count: number }>(running, { name });
+      return row?.count ?? -1;
+    };
+
+    const quick = await fetch(`http://127.0.0.1:${port}/quick`);
+    expect(quick.headers.get('ratelimit')).toMatch(/^"rows";r=(59999989\d\d|5999999000);t=1$/);
+    const raw = await openRaw(port);
+    raw.send('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
+    await expect.poll(runningCount, { timeout: 10_000 }).toBe(1);
+    raw.destroy();
+    await expect.poll(runningCount, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => server.inFlightCount).toBe(0);
+    const after = await fetch(`http://127.0.0.1:${port}/quick`);
+    // A query that was given up is charged by its time.
+    expect(Number(/r=(\d+)/.exec(after.headers.get('ratelimit') ?? '')?.[1])).toBeLessThan(5_999_998_000);
+    await server.stop(1000);
+  }, 60_000);
+});
