@@ -1,6 +1,7 @@
 /**
  * The API on a real server and a real ClickHouse; what the main thread does is stood in for by plain objects.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -102,6 +103,8 @@ export interface ApiFixture {
 export interface ApiFixtureOptions {
   readonly metricsToken?: string;
   readonly bodyBudgetBytes?: number;
+  /** Of two programs that take each other's cursors. */
+  readonly cursorSecret?: Buffer;
 }
 
 export const PASSWORD = 'correct horse battery';
@@ -116,11 +119,12 @@ export async function startApi(
   const status = new SettableStatus();
   const telemetry = new RecordingTelemetry();
   const keys = loadApiKeys(keysDir);
+  const { cursorSecret = randomBytes(32) } = options;
   const letterSeal = new LetterSeal([TEST_LETTER_KEY]);
   const users = createUsers(store);
   const clock = { nowMs: Date.now() };
   const app = createApp(
-    { store, ingest, status, telemetry, keys, letterSeal, now: () => clock.nowMs },
+    { store, ingest, status, telemetry, keys, cursorSecret, letterSeal, now: () => clock.nowMs },
     {
       maxBodyBytes: MAX_BODY_BYTES,
       bodyBudgetBytes: 10 * MAX_BODY_BYTES,
