@@ -143,9 +143,8 @@ export class Front {
   }
 }
 
-/** Throws 400 for parameters that the route does not describe; one that describes nothing looks after them itself. */
+/** Throws 400 for parameters that the route does not describe. */
 function checkQuery(query: URLSearchParams, { operation }: Route): void {
-  if (operation === undefined) return;
   checkQueryNames(query, operation.query);
   if (operation.query !== undefined) readQuery(query, operation.query);
 }

@@ -55,7 +55,7 @@ interface RouteAddress {
   /** For streams that browsers open, which send no headers: `?ticket=` says who asks. Handlers do not see it. */
   readonly takesTicket?: boolean;
   /** What is documented and validated. */
-  readonly operation?: Operation;
+  readonly operation: Operation;
   /**
    * Everything the route tells or takes is held to the scope of who asks. Routes that do not say so are refused to
    * everybody who has one.

@@ -61,8 +61,8 @@ export function problemsOf({ access, operation }: Route): ReadonlyMap<number, re
     ...ALWAYS,
     ...(access === 'public' ? [] : (['unauthorized'] as const)),
     ...(access === 'public' || access === 'signed_in' ? [] : (['forbidden'] as const)),
-    ...(operation?.body === undefined ? [] : WITH_BODY),
-    ...(operation?.problems ?? []),
+    ...(operation.body === undefined ? [] : WITH_BODY),
+    ...(operation.problems ?? []),
   ]);
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of codes) {
