@@ -25,6 +25,11 @@ const USE_DELAY_MS = 2000;
 /** Actors of the audit: no user can have such a name. */
 const PREFIX = 'key:';
 
+/** Whether a principal of this name is a key. */
+export function isKeyName(username: string): boolean {
+  return username.startsWith(PREFIX);
+}
+
 /** `#uses` holds one entry for each key that may be used. */
 export class CurrentKeys {
   readonly #ports: CurrentKeysPorts;

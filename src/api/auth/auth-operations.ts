@@ -65,6 +65,7 @@ export const LOGOUT: Operation = {
   description: 'Every program on this database refuses its tokens within seconds.',
   tag: 'auth',
   answers: { 204: { description: 'Ended' } },
+  problems: ['forbidden'],
 };
 
 export const ME: Operation = {
