@@ -87,6 +87,8 @@ export interface ApiFixture {
   readonly telemetry: RecordingTelemetry;
   readonly users: Users;
   readonly keys: ApiKeys;
+  /** What every answer is held against. */
+  readonly contract: ApiContract;
   /** Milliseconds since the epoch; `now` in queries. */
   clock: { nowMs: number };
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
@@ -180,6 +182,7 @@ export async function startApi(
     telemetry,
     users,
     keys,
+    contract,
     clock,
     post,
     token,

@@ -86,7 +86,14 @@ beforeAll(async () => {
   const ingested_at = new Date().toISOString();
   const timestamp = new Date(Date.now() - 60_000).toISOString();
   const rows = [MARK, MARK, 'mine', 'mine'].map((service) => {
-    return { timestamp, ingested_at, service, host: `${service}-host`, message: `by ${service}`, cpu_usage: 1 };
+    return {
+      timestamp,
+      ingested_at,
+      service,
+      host: `${service}-host`,
+      message: `by ${service}`,
+      cpu_usage: 1,
+    };
   });
   await insertLogs(store, rows);
   one = await startApi('uws', store, { cursorSecret: await readCursorSecret(store) });
@@ -183,12 +190,13 @@ function passedStatus({ path, operation }: Described): number {
   return first;
 }
 
-async function ask(api: ApiFixture, described: Described, asker: Asker, base: string) {
-  const { method, path, operation } = described;
-  const required = (operation.parameters ?? []).filter(({ in: place, required }) => place === 'query' && required);
+async function ask(base: string, { method, path, operation }: Described, asker: Asker) {
+  const required = (operation.parameters ?? []).filter(
+    ({ in: place, required }) => place === 'query' && required,
+  );
   const query = new URLSearchParams(required.map(({ name }): [string, string] => [name, VALUES[name] ?? '']));
   const body = operation.requestBody === undefined ? {} : { body: '{}' };
-  const url = `${api.base}${base}${path.replaceAll(/\{\w+\}/g, 'x')}?${query.toString()}`;
+  const url = `${base}${path.replaceAll(/\{\w+\}/g, 'x')}?${query.toString()}`;
   const headers = { 'Content-Type': 'application/json', ...asker.headers };
   const answer = await fetch(url, { method, headers, ...body });
   return { status: answer.status, text: await answer.text() };
@@ -207,19 +215,19 @@ it('the document says of every route what the contract says', () => {
 });
 
 describe.each([
-  ['uWebSockets.js', () => one, () => one, '/api/v1'],
-  ['the server of Node', () => two, () => two, ''],
-  ['one program with tokens of another', () => two, () => one, '/api/v1'],
-] as const)('at %s', (_name, apiOf, issuerOf, versioned) => {
+  { name: 'uWebSockets.js', apiOf: () => one, issuerOf: () => one, versioned: '/api/v1' },
+  { name: 'the server of Node', apiOf: () => two, issuerOf: () => two, versioned: '' },
+  { name: 'one program with tokens of another', apiOf: () => two, issuerOf: () => one, versioned: '/api/v1' },
+])('at $name', ({ apiOf, issuerOf, versioned }) => {
   it('every role, with a scope and without one, is given what is its own on every route', async () => {
     const askers = await askersFrom(issuerOf());
     const wrong: string[] = [];
     let cells = 0;
     let marked = 0;
     for (const described of operations) {
-      const base = described.base === '' ? '' : versioned;
+      const base = apiOf().base + (described.base === '' ? '' : versioned);
       for (const asker of askers) {
-        const { status, text } = await ask(apiOf(), described, asker, base);
+        const { status, text } = await ask(base, described, asker);
         const expected = expectedStatus(described, asker);
         const cell = `${described.method} ${described.path} as ${asker.name}`;
         if (status !== expected) wrong.push(`${cell}: ${status}, not ${expected}: ${text.slice(0, 200)}`);
@@ -251,14 +259,17 @@ it('a walk goes on at another program, in the same scope only', async () => {
     return { status: answer.status, ...body };
   };
   const ids: string[] = [];
+  const others: number[] = [];
   let cursor: string | null | undefined;
   for (let i = 0; i < 4; i++) {
     const { status, data, page: place } = await page(i % 2 === 0 ? one : two, viewer, cursor);
     expect(status).toBe(200);
     ids.push(...data.map(({ id }) => id));
-    if (place.next !== null) expect((await page(two, scoped, place.next)).status).toBe(400);
+    others.push((await page(two, scoped, place.next)).status);
     cursor = place.next;
   }
   expect(cursor).toBeNull();
   expect(new Set(ids).size).toBe(4);
+  // At last without a cursor.
+  expect(others).toEqual([400, 400, 400, 200]);
 });

@@ -205,10 +205,7 @@ async function changePassword(
   return tokenResponse(await tokens.issue(toSubject(user), sessionId));
 }
 
-async function createTicket(
-  principal: Principal,
-  { users, tokens }: AuthPorts,
-): Promise<HttpResponse> {
+async function createTicket(principal: Principal, { users, tokens }: AuthPorts): Promise<HttpResponse> {
   checkIsUser(principal);
   const { username, sessionId } = principal;
   const user = await users.find(username);
