@@ -34,6 +34,87 @@ interface Call {
   readonly body?: unknown;
 }
 
+export type ApiKey = {
+  readonly id: string;
+  /** How the key begins */
+  readonly prefix: string;
+  readonly name: string;
+  readonly role: 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly status: 'active' | 'expired' | 'revoked';
+  readonly expires_at: Timestamp | null;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+  readonly last_used_at: Timestamp | null;
+};
+
+export type ApiKeyChange = {
+  /** What the key is for */
+  readonly name?: string;
+  readonly role?: 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
+  readonly expires_at?: string | null;
+};
+
+export type ApiKeyHistory = {
+  readonly data: readonly ApiKeyVersion[];
+  readonly page: PageInfo;
+};
+
+export type ApiKeyList = {
+  readonly data: readonly ApiKey[];
+  readonly page: PageInfo;
+};
+
+export type ApiKeyVersion = {
+  readonly id: string;
+  /** How the key begins */
+  readonly prefix: string;
+  readonly name: string;
+  readonly role: 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly status: 'active' | 'expired' | 'revoked';
+  readonly expires_at: Timestamp | null;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+};
+
+export type AuditEvent = {
+  readonly at: Timestamp;
+  readonly actor: string;
+  readonly action: string;
+  /** What it is about: a name or an id, empty where there is none */
+  readonly target: string;
+  /** ok, denied (401, 403) or failed */
+  readonly outcome: string;
+  /** Of the client; empty for the command line */
+  readonly address: string;
+  readonly request_id: string;
+  /** What was asked for */
+  readonly detail: Readonly<Record<string, unknown>>;
+};
+
+export type AuditPage = {
+  readonly data: readonly AuditEvent[];
+  readonly page: PageInfo;
+};
+
+export type CreatedApiKey = {
+  readonly id: string;
+  /** How the key begins */
+  readonly prefix: string;
+  readonly name: string;
+  readonly role: 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly status: 'active' | 'expired' | 'revoked';
+  readonly expires_at: Timestamp | null;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+  readonly last_used_at: Timestamp | null;
+  /** The key itself. It is not shown again */
+  readonly key: string;
+};
+
 export type DeadLetter = {
   readonly id: string;
   readonly reason: string;
@@ -328,6 +409,7 @@ export type Login = {
 export type Me = {
   readonly username: string;
   readonly role: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
 };
 
 export type MetricPoint = {
@@ -398,6 +480,24 @@ export type MetricsSummary = {
   readonly meta: QueryMeta;
 };
 
+export type NewApiKey = {
+  /** What the key is for */
+  readonly name: string;
+  readonly role: 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
+  /** RFC 3339, or such as `now+90d`; from then on the key is refused */
+  readonly expires_at?: string;
+};
+
+export type NewUser = {
+  /** 1 to 64 letters, digits and . _ @ - */
+  readonly username: string;
+  /** 8 to 256 characters */
+  readonly password: string;
+  readonly role: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
+};
+
 export type NotReady = {
   readonly status: 'not_ready';
   readonly reasons: readonly ({
@@ -415,7 +515,7 @@ export type NothingIngested = {
   readonly status: number;
   /** What could not be done, and why */
   readonly detail: string;
-  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
+  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'precondition_failed' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
   /** As in the log of the program */
   readonly request_id?: string;
   /** The places of the request that do not fit */
@@ -492,7 +592,7 @@ export type Problem = {
   readonly status: number;
   /** What could not be done, and why */
   readonly detail: string;
-  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
+  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'precondition_failed' | 'payload_too_large' | 'unsupported_media_type' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
   /** As in the log of the program */
   readonly request_id?: string;
   /** The places of the request that do not fit */
@@ -517,11 +617,17 @@ export type Refresh = {
 export type RejectedRecord = {
   /** Line, or element of the array, from 1 */
   readonly line: number;
-  /** Such as malformed_json, nested_too_deep, record_too_large, corrupt_batch, unknown_codec, decompression_failed, unsupported_batch, insert_refused, poison_record */
+  /** Such as malformed_json, nested_too_deep, record_too_large, corrupt_batch, unknown_codec, decompression_failed, unsupported_batch, insert_refused, poison_record, or out_of_scope */
   readonly code: string;
   readonly reason: string;
   /** Where the record is kept */
   readonly dead_letter_id?: string;
+};
+
+export type Scope = {
+  readonly services?: readonly string[];
+  readonly hosts?: readonly string[];
+  readonly environments?: readonly string[];
 };
 
 export type Ticket = {
@@ -542,6 +648,42 @@ export type TokenPair = {
   readonly expires_in: number;
   /** For `/auth/refresh` */
   readonly refresh_token: string;
+};
+
+export type User = {
+  readonly username: string;
+  readonly role: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly disabled: boolean;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+};
+
+export type UserChange = {
+  readonly role?: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope?: Scope;
+  readonly password?: string;
+  readonly disabled?: boolean;
+};
+
+export type UserHistory = {
+  readonly data: readonly UserVersion[];
+  readonly page: PageInfo;
+};
+
+export type UserList = {
+  readonly data: readonly User[];
+  readonly page: PageInfo;
+};
+
+export type UserVersion = {
+  readonly username: string;
+  readonly role: 'admin' | 'analyst' | 'viewer' | 'writer';
+  readonly scope: Scope;
+  readonly disabled: boolean;
+  readonly changed_at: Timestamp;
+  readonly changed_by: string;
+  readonly removed: boolean;
 };
 
 export class MillraceClient {
@@ -668,6 +810,162 @@ export class MillraceClient {
     readonly body: PostedEvent | readonly PostedEvent[];
   }): Promise<Ingested> {
     return (await this.#call('POST', '/api/v1/log', request)) as Ingested;
+  }
+
+  /** Users in the order of their names. */
+  async listUsers(request: {
+    readonly query?: {
+      /** Most rows of one page */
+      readonly limit?: number;
+      /** `next` or `prev` of an earlier page of the same query */
+      readonly cursor?: string;
+    };
+  } = {}): Promise<UserList> {
+    return (await this.#call('GET', '/api/v1/users', request)) as UserList;
+  }
+
+  /** Add a user. */
+  async createUser(request: {
+    readonly body: NewUser;
+  }): Promise<User> {
+    return (await this.#call('POST', '/api/v1/users', request)) as User;
+  }
+
+  /** One user. */
+  async getUser(request: {
+    readonly path: {
+      readonly name: string;
+    };
+  }): Promise<User> {
+    return (await this.#call('GET', '/api/v1/users/{name}', request)) as User;
+  }
+
+  /** Change role, scope or password of a user, disable or enable. */
+  async changeUser(request: {
+    readonly path: {
+      readonly name: string;
+    };
+    readonly headers?: {
+      /** ETag of what was read; 412 when it was changed since */
+      readonly 'If-Match'?: string;
+    };
+    readonly body: UserChange;
+  }): Promise<User> {
+    return (await this.#call('PATCH', '/api/v1/users/{name}', request)) as User;
+  }
+
+  /** Remove a user. */
+  async removeUser(request: {
+    readonly path: {
+      readonly name: string;
+    };
+    readonly headers?: {
+      /** ETag of what was read; 412 when it was changed since */
+      readonly 'If-Match'?: string;
+    };
+  }): Promise<void> {
+    await this.#call('DELETE', '/api/v1/users/{name}', request);
+  }
+
+  /** What a user was, newest first. */
+  async listUserVersions(request: {
+    readonly path: {
+      readonly name: string;
+    };
+    readonly query?: {
+      /** Most rows of one page */
+      readonly limit?: number;
+    };
+  }): Promise<UserHistory> {
+    return (await this.#call('GET', '/api/v1/users/{name}/history', request)) as UserHistory;
+  }
+
+  /** API keys in the order of their ids, expired and revoked ones too. */
+  async listApiKeys(request: {
+    readonly query?: {
+      /** Most rows of one page */
+      readonly limit?: number;
+      /** `next` or `prev` of an earlier page of the same query */
+      readonly cursor?: string;
+    };
+  } = {}): Promise<ApiKeyList> {
+    return (await this.#call('GET', '/api/v1/api-keys', request)) as ApiKeyList;
+  }
+
+  /** Make an API key. */
+  async createApiKey(request: {
+    readonly body: NewApiKey;
+  }): Promise<CreatedApiKey> {
+    return (await this.#call('POST', '/api/v1/api-keys', request)) as CreatedApiKey;
+  }
+
+  /** One API key. */
+  async getApiKey(request: {
+    readonly path: {
+      readonly id: string;
+    };
+  }): Promise<ApiKey> {
+    return (await this.#call('GET', '/api/v1/api-keys/{id}', request)) as ApiKey;
+  }
+
+  /** Change name, role, scope or expiry of a key. */
+  async changeApiKey(request: {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      /** ETag of what was read; 412 when it was changed since */
+      readonly 'If-Match'?: string;
+    };
+    readonly body: ApiKeyChange;
+  }): Promise<ApiKey> {
+    return (await this.#call('PATCH', '/api/v1/api-keys/{id}', request)) as ApiKey;
+  }
+
+  /** Revoke a key, for good. */
+  async revokeApiKey(request: {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      /** ETag of what was read; 412 when it was changed since */
+      readonly 'If-Match'?: string;
+    };
+  }): Promise<void> {
+    await this.#call('DELETE', '/api/v1/api-keys/{id}', request);
+  }
+
+  /** What a key was, newest first. */
+  async listApiKeyVersions(request: {
+    readonly path: {
+      readonly id: string;
+    };
+    readonly query?: {
+      /** Most rows of one page */
+      readonly limit?: number;
+    };
+  }): Promise<ApiKeyHistory> {
+    return (await this.#call('GET', '/api/v1/api-keys/{id}/history', request)) as ApiKeyHistory;
+  }
+
+  /** Who did what, newest first. */
+  async listAudit(request: {
+    readonly query?: {
+      /** User name, or `key:` and the id of a key */
+      readonly actor?: readonly string[];
+      /** Such as `auth.login` or `user.change` */
+      readonly action?: readonly string[];
+      /** Start, inclusive: RFC 3339, or such as `now-15m` (s, m, h, d, w) */
+      readonly from?: string;
+      /** End, exclusive, in the same forms */
+      readonly to?: string;
+      /** Most rows of one page */
+      readonly limit?: number;
+      /** `next` or `prev` of an earlier page of the same query */
+      readonly cursor?: string;
+    };
+  } = {}): Promise<AuditPage> {
+    return (await this.#call('GET', '/api/v1/audit', request)) as AuditPage;
   }
 
   /** How many logs there are over time, by level. */
