@@ -119,7 +119,8 @@ export class ApiPair {
     this.statuses.set(answer.status, (this.statuses.get(answer.status) ?? 0) + 1);
     const { violations } = api.contract;
     if (violations.length > 0) throw new Error(violations.splice(0).join('\n'));
-    if (answer.status >= FAILED) throw new Error(`${method} ${target} failed: ${text} ${JSON.stringify(api.telemetry.events.at(-1))}`);
+    if (answer.status >= FAILED)
+      throw new Error(`${method} ${target} failed: ${text} ${JSON.stringify(api.telemetry.events.at(-1))}`);
     const isChanging = CHANGING.has(this.#tags.get(operationId) ?? '');
     return isChanging && answer.ok ? shapeOf(answer, text) : exactly(answer, text);
   }
