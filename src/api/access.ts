@@ -20,9 +20,8 @@ export function checkAccess({ access, isScoped: isHeldToScope }: Route, { role, 
   }
 }
 
-/** Throws 400 for parameters that the route does not describe; one that describes nothing looks after them itself. */
+/** Throws 400 for parameters that the route does not describe. */
 export function checkQuery(query: URLSearchParams, { operation }: Route): void {
-  if (operation === undefined) return;
   checkQueryNames(query, operation.query);
   if (operation.query !== undefined) readQuery(query, operation.query);
 }

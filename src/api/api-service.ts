@@ -67,6 +67,7 @@ export class ApiService {
         status: this.#main,
         telemetry: this.#main,
         keys: loadApiKeys(settings.keysDir),
+        cursorSecret: Buffer.from(settings.cursorSecret),
         letterSeal: new LetterSeal(settings.letterKeys),
         now: Date.now,
       },

@@ -36,6 +36,8 @@ export interface AppPorts {
   readonly status: StatusPort;
   readonly telemetry: Telemetry;
   readonly keys: ApiKeys;
+  /** Signs cursors. */
+  readonly cursorSecret: Buffer;
   /** Opens dead letters. */
   readonly letterSeal: LetterSeal;
   /** Milliseconds since the epoch. */
@@ -56,12 +58,11 @@ export interface AppOptions {
 }
 
 export function createApp(ports: AppPorts, options: AppOptions): Front {
-  const { store, ingest, status, telemetry, keys, letterSeal, now } = ports;
+  const { store, ingest, status, telemetry, keys, cursorSecret, letterSeal, now } = ports;
   const users = createUsers(store);
   const apiKeys = new ApiKeyTable(store);
   const currentKeys = new CurrentKeys({ keys: apiKeys, telemetry, now });
   const auth = createAuth({ store, users, keys, currentKeys, telemetry, now }, options);
-  const { cursorSecret } = keys;
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls, quotas } = options;
   const limits = quotas === undefined ? undefined : new RateLimits(quotas, now);
   const routes = [

@@ -60,7 +60,7 @@ interface RouteAddress {
   /** Set when it is to go: every answer of it says so. */
   readonly deprecation?: Deprecation;
   /** What is documented and validated. */
-  readonly operation?: Operation;
+  readonly operation: Operation;
   /**
    * Everything the route tells or takes is held to the scope of who asks. Routes that do not say so are refused to
    * everybody who has one.

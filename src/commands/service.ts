@@ -19,6 +19,7 @@ import { Pipeline } from '../pipeline/pipeline.ts';
 import type { Clock, KafkaSource } from '../pipeline/ports.ts';
 import { Status } from '../pipeline/status.ts';
 import { createBlockStore } from '../store/block-store.ts';
+import { readCursorSecret } from '../store/cursor-secret.ts';
 import { readFreeDiskBytes } from '../store/disk.ts';
 import { makeDataDir } from '../store/embedded/make-data-dir.ts';
 import { createIdempotencyStore } from '../store/idempotency.ts';
@@ -240,7 +241,8 @@ export class Service {
     { status, letterKeys }: { readonly status: Status; readonly letterKeys: LetterKeys },
   ): Promise<number> {
     const ingest = await this.#createIngest(opened);
-    const api = new ApiThread(this.#apiSettings(opened, letterKeys), {
+    const cursorSecret = await readCursorSecret(opened.store);
+    const api = new ApiThread(this.#apiSettings(opened, { letterKeys, cursorSecret }), {
       ingest,
       status,
       telemetry: this.#telemetry,
@@ -250,7 +252,10 @@ export class Service {
     return port;
   }
 
-  #apiSettings({ connection }: OpenedStore, letterKeys: LetterKeys): ApiSettings {
+  #apiSettings(
+    { connection }: OpenedStore,
+    secrets: Pick<ApiSettings, 'letterKeys' | 'cursorSecret'>,
+  ): ApiSettings {
     const config = this.#config;
     const { tlsCert, tlsKey, metricsToken } = config;
     return {
@@ -259,7 +264,7 @@ export class Service {
       server: config.httpServer,
       keysDir: apiKeysDir(config.dataDir),
       keyRotationMs: config.tokenKeyDays * DAY_MS,
-      letterKeys,
+      ...secrets,
       maxBodyBytes: config.maxBodyBytes,
       bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),
       requestDeadlineMs: REQUEST_DEADLINE_MS,

@@ -42,7 +42,9 @@ export interface ApiSettings {
   readonly keysDir: string;
   /** Age at which the key that signs tokens is replaced. */
   readonly keyRotationMs: number;
-  /** Keys of the dead letters, in clear as the password is. */
+  /** Signs cursors; in clear as the password is. */
+  readonly cursorSecret: Uint8Array;
+  /** Keys of the dead letters, likewise. */
   readonly letterKeys: readonly Uint8Array[];
   readonly maxBodyBytes: number;
   /** Bytes that bodies under way may hold together; beyond it 429. */

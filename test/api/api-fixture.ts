@@ -1,6 +1,7 @@
 /**
  * The API on a real server and a real ClickHouse; what the main thread does is stood in for by plain objects.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,6 +88,8 @@ export interface ApiFixture {
   readonly telemetry: RecordingTelemetry;
   readonly users: Users;
   readonly keys: ApiKeys;
+  /** What every answer is held against. */
+  readonly contract: ApiContract;
   /** Milliseconds since the epoch; `now` in queries. */
   clock: { nowMs: number };
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
@@ -106,6 +109,8 @@ export interface ApiFixtureOptions {
   readonly trustedProxies?: readonly string[];
   readonly metricsToken?: string;
   readonly bodyBudgetBytes?: number;
+  /** Of two programs that take each other's cursors. */
+  readonly cursorSecret?: Buffer;
 }
 
 export const PASSWORD = 'correct horse battery';
@@ -120,11 +125,12 @@ export async function startApi(
   const status = new SettableStatus();
   const telemetry = new RecordingTelemetry();
   const keys = loadApiKeys(keysDir);
+  const { cursorSecret = randomBytes(32) } = options;
   const letterSeal = new LetterSeal([TEST_LETTER_KEY]);
   const users = createUsers(store);
   const clock = { nowMs: Date.now() };
   const app = createApp(
-    { store, ingest, status, telemetry, keys, letterSeal, now: () => clock.nowMs },
+    { store, ingest, status, telemetry, keys, cursorSecret, letterSeal, now: () => clock.nowMs },
     {
       maxBodyBytes: MAX_BODY_BYTES,
       bodyBudgetBytes: 10 * MAX_BODY_BYTES,
@@ -180,6 +186,7 @@ export async function startApi(
     telemetry,
     users,
     keys,
+    contract,
     clock,
     post,
     token,

@@ -37,6 +37,7 @@ function settingsFor(server: ApiSettings['server']): ApiSettings {
     keysDir,
     keyRotationMs: 86_400_000,
     letterKeys: [TEST_LETTER_KEY],
+    cursorSecret: new Uint8Array(32),
     maxBodyBytes: 1_000_000,
     bodyBudgetBytes: 10_000_000,
     requestDeadlineMs: 5000,
@@ -164,7 +165,7 @@ describe('the end of the process', () => {
     writeFileSync(
       script,
       `import { ApiThread } from ${JSON.stringify(module)};
-       const thread = new ApiThread({ ...${settings}, letterKeys: [new Uint8Array(32)] }, {});
+       const thread = new ApiThread({ ...${settings}, letterKeys: [new Uint8Array(32)], cursorSecret: new Uint8Array(32) }, {});
        const { port } = await thread.start();
        await fetch('http://127.0.0.1:' + port + '/livez');
        process.stdout.write('listened');

@@ -321,12 +321,12 @@ describe('keys', () => {
     const first = loadApiKeys(directory);
     expect(loadApiKeys(directory).signing).toEqual(first.signing);
     expect(createPrivateKey(first.signing.privatePem).asymmetricKeyType).toBe('ed25519');
-    const path = join(directory, 'cursor-secret');
+    const path = join(directory, 'token-signing.pem');
     expect(statSync(path).mode & 0o777).toBe(0o600);
     chmodSync(path, 0o640);
     expect(() => loadApiKeys(directory)).toThrow(/chmod 600/);
     chmodSync(path, 0o600);
-    writeFileSync(join(directory, 'token-signing.pem'), 'garbage');
+    writeFileSync(path, 'garbage');
     expect(() => loadApiKeys(directory)).toThrow(/cannot be used/);
     rmSync(directory, { recursive: true });
   });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ClientAddress } from '../../src/api/client-address.ts';
 import { Cors } from '../../src/api/cors.ts';
 import { Front } from '../../src/api/front.ts';
+import { LIVEZ } from '../../src/api/health/health-operations.ts';
 import type { HttpServer } from '../../src/api/http/port.ts';
 import { createHttpServer } from '../../src/api/http/server.ts';
 import { RateLimits } from '../../src/api/limits/rate-limits.ts';
@@ -26,20 +27,28 @@ const QUOTAS = {
 const DEADLINE_MS = 300;
 
 const ROUTES: Route[] = [
-  { method: 'GET', path: '/open', access: 'public', handle: async () => jsonResponse({}) },
+  { method: 'GET', path: '/open', access: 'public', operation: LIVEZ, handle: async () => jsonResponse({}) },
   {
     method: 'GET',
     path: '/probe',
     access: 'public',
+    operation: LIVEZ,
     isUncounted: true,
     handle: async ({ request: { remoteAddress } }) => jsonResponse({ remoteAddress }),
   },
-  { method: 'GET', path: '/mine', access: 'read', handle: async () => jsonResponse({}) },
-  { method: 'DELETE', path: '/mine', access: 'manage', handle: async () => jsonResponse({}) },
+  { method: 'GET', path: '/mine', access: 'read', operation: LIVEZ, handle: async () => jsonResponse({}) },
+  {
+    method: 'DELETE',
+    path: '/mine',
+    access: 'manage',
+    operation: LIVEZ,
+    handle: async () => jsonResponse({}),
+  },
   {
     method: 'GET',
     path: '/varied',
     access: 'public',
+    operation: LIVEZ,
     isUncounted: true,
     deprecation: { since: '2026-01-02', sunset: '2027-01-01' },
     handle: async () => ({
@@ -52,6 +61,7 @@ const ROUTES: Route[] = [
     method: 'GET',
     path: '/broken',
     access: 'public',
+    operation: LIVEZ,
     isUncounted: true,
     handle: () => Promise.reject(new Error('broken inside')),
   },
@@ -59,6 +69,7 @@ const ROUTES: Route[] = [
     method: 'GET',
     path: '/slow',
     access: 'public',
+    operation: LIVEZ,
     isUncounted: true,
     handle: () => new Promise(() => undefined),
   },
@@ -66,6 +77,7 @@ const ROUTES: Route[] = [
     method: 'POST',
     path: '/logs',
     access: 'post',
+    operation: LIVEZ,
     handle: async ({ request }) => jsonResponse({ bytes: (await request.readBody(1000)).byteLength }),
   },
 ];

@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createContext, Script } from 'node:vm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { clientText } from '../../deploy/examples/typescript/generate-client.ts';
 import { type Log, MillraceClient, ProblemError } from '../../deploy/examples/typescript/millrace-client.ts';
 import { type Account, readWarnings } from '../../deploy/examples/typescript/read-warnings.ts';
@@ -173,6 +173,36 @@ describe.each(SERVERS)('the description of the API on %s', (kind) => {
     const writer = new MillraceClient({ url: `${api.base}/`, token: () => token });
     expect(await writer.postLogs({ body: [{ message: 'x' }] })).toEqual({ accepted: 1, rejected: [] });
     expect(await writer.getMe()).toEqual({ username: 'the-writer', role: 'writer' });
+  });
+
+  it('lets the typed client page on with new tokens when its own have expired', async () => {
+    await api.token('viewer');
+    let token: string | undefined;
+    const client = new MillraceClient({ url: api.base, token: () => token });
+    const first = await client.login({ body: { username: 'the-viewer', password: PASSWORD } });
+    token = first.access_token;
+    const query = { host: ['web-1'], limit: 100 } as const;
+    const rows: Log[] = [];
+    let cursor: string | null = null;
+    let renewals = 0;
+    do {
+      try {
+        const { data, page } = await client.listLogs({
+          query: cursor === null ? query : { ...query, cursor },
+        });
+        rows.push(...data);
+        cursor = page.next;
+        const laterMs = Date.now() + (first.expires_in + 120) * 1000;
+        if (rows.length === 100) vi.useFakeTimers({ toFake: ['Date'], now: laterMs });
+      } catch (error) {
+        if (!(error instanceof ProblemError) || error.status !== 401 || renewals > 0) throw error;
+        renewals += 1;
+        ({ access_token: token } = await client.refresh({ body: { refresh_token: first.refresh_token } }));
+      }
+    } while (cursor !== null);
+    vi.useRealTimers();
+    expect(renewals).toBe(1);
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(250);
   });
 
   it('is what the typed client was made from', async () => {

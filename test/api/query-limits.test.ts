@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Front } from '../../src/api/front.ts';
+import { LIVEZ } from '../../src/api/health/health-operations.ts';
 import { createHttpServer } from '../../src/api/http/server.ts';
 import { RateLimits } from '../../src/api/limits/rate-limits.ts';
 import { jsonResponse } from '../../src/api/problem.ts';
@@ -108,6 +109,7 @@ describe.each(SERVERS)('behind %s', (kind) => {
         method: 'GET',
         path: '/slow',
         access: 'read',
+        operation: LIVEZ,
         handle: async ({ request }) =>
           jsonResponse(await selectLimited(clickhouse.store, { sql, params: {}, settings }, request.signal)),
       },
@@ -115,6 +117,7 @@ describe.each(SERVERS)('behind %s', (kind) => {
         method: 'GET',
         path: '/quick',
         access: 'read',
+        operation: LIVEZ,
         handle: async ({ request }) => {
           const statement = { sql: 'SELECT sum(number) FROM numbers(1000)', params: {} };
           return jsonResponse(await selectLimited(clickhouse.store, statement, request.signal));

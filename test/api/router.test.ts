@@ -1,10 +1,12 @@
 /** Paths to routes. */
 import { describe, expect, it } from 'vitest';
+import { LIVEZ } from '../../src/api/health/health-operations.ts';
 import type { Route } from '../../src/api/route.ts';
 import { Router } from '../../src/api/router.ts';
 
 function route(method: 'GET' | 'POST', path: string, isBare = false): Route {
-  return { method, path, isBare, access: 'public', handle: async () => ({ status: 200, headers: {} }) };
+  const handle = async () => ({ status: 200, headers: {} });
+  return { method, path, isBare, access: 'public', operation: LIVEZ, handle };
 }
 
 const router = new Router([

@@ -14,6 +14,7 @@ import { revokeKey } from '../../src/api/auth/public-keys.ts';
 import { signLocalToken } from '../../src/api/auth/tokens.ts';
 import { toVerifyingKey } from '../../src/api/auth/verifying-key.ts';
 import { Front } from '../../src/api/front.ts';
+import { LIVEZ } from '../../src/api/health/health-operations.ts';
 import type { HttpServer } from '../../src/api/http/port.ts';
 import { createHttpServer } from '../../src/api/http/server.ts';
 import { jsonResponse } from '../../src/api/problem.ts';
@@ -371,7 +372,7 @@ describe('tickets', () => {
     const currentKeys = new CurrentKeys({ keys: new ApiKeyTable(store), telemetry, now });
     const ports = { store, users, keys, currentKeys, telemetry, now };
     const auth = createAuth(ports, { keyRotationMs: DAY_MS * 30 });
-    const tail = { method: 'GET', path: '/tail', access: 'read' } as const;
+    const tail = { method: 'GET', path: '/tail', access: 'read', operation: LIVEZ } as const;
     const front = new Front(
       [
         ...authRoutes(auth),

@@ -52,6 +52,7 @@ const OperationObject = Type.Object(
     security: Type.Array(Type.Record(Text, Type.Array(Text))),
     'x-permission': Text,
     'x-roles': Type.Array(Text),
+    'x-scoped': Type.Boolean(),
   },
   closed,
 );

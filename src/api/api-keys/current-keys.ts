@@ -25,8 +25,8 @@ const USE_DELAY_MS = 2000;
 /** Actors of the audit: no user can have such a name. */
 const PREFIX = 'key:';
 
-/** Whether it is a key that asks, and no user. */
-export function isKey({ username }: Principal): boolean {
+/** Whether a principal of this name is a key. */
+export function isKeyName(username: string): boolean {
   return username.startsWith(PREFIX);
 }
 

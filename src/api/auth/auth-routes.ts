@@ -2,7 +2,7 @@
  * `/auth/…`: login, refresh, logout, me, password and tickets; and who is asking on every other route.
  */
 import { MillraceError } from '../../errors.ts';
-import { type CurrentKeys, isKey } from '../api-keys/current-keys.ts';
+import { type CurrentKeys, isKeyName } from '../api-keys/current-keys.ts';
 import { keyTextOf } from '../api-keys/key-text.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
@@ -129,8 +129,7 @@ function sessionRoutes(ports: AuthPorts): Route[] {
       audit: 'auth.logout',
       operation: LOGOUT,
       handle: async ({ principal }) => {
-        // Each logout is a row that all programs read; a user cannot send a second one, a key could send any number.
-        if (isKey(principal)) throw new MillraceError('forbidden', 'A key has no session: it is revoked.');
+        checkIsUser(principal);
         await ports.sessions.end(principal, 'logout');
         return { status: 204, headers: {} };
       },
@@ -190,6 +189,7 @@ async function changePassword(
   ports: AuthPorts,
 ): Promise<HttpResponse> {
   const { users, tokens, currentUsers, passwordGate } = ports;
+  checkIsUser(principal);
   const { username, sessionId } = principal;
   const { current_password: password, new_password: newPassword } = await readJson(request, PasswordBody);
   checkPassword(newPassword);
@@ -205,16 +205,22 @@ async function changePassword(
   return tokenResponse(await tokens.issue(toSubject(user), sessionId));
 }
 
-async function createTicket(
-  { username, sessionId }: Principal,
-  { users, tokens }: AuthPorts,
-): Promise<HttpResponse> {
+async function createTicket(principal: Principal, { users, tokens }: AuthPorts): Promise<HttpResponse> {
+  checkIsUser(principal);
+  const { username, sessionId } = principal;
   const user = await users.find(username);
   if (user === undefined || user.isDisabled) {
     throw new MillraceError('forbidden', 'Tickets are for users that are logged in.');
   }
   const ticket = await tokens.issueTicket(toSubject(user), sessionId);
   return jsonResponse({ ticket, expires_in: TICKET_SECONDS });
+}
+
+/** Throws `forbidden`: a key has no session and no password, and is revoked instead. */
+function checkIsUser({ username }: Principal): void {
+  if (isKeyName(username)) {
+    throw new MillraceError('forbidden', 'This is for users that are logged in, not for keys.');
+  }
 }
 
 function waitResponse(seconds: number, requestId: string): HttpResponse {

@@ -1,8 +1,8 @@
 /**
- * Keys of the API in files that only their owner can read, made at the first start: the Ed25519 pair that signs
- * tokens, which is replaced now and then, and the secret that signs cursors.
+ * The key of the API in a file that only its owner can read, made at the first start: the Ed25519 pair that signs
+ * tokens, which is replaced now and then.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage, MillraceError } from '../../errors.ts';
@@ -19,21 +19,13 @@ export interface ApiKeys {
   /** Where they are; the signing key there may be replaced at any time. */
   readonly directory: string;
   readonly signing: SigningKey;
-  readonly cursorSecret: Buffer;
 }
-
-const SECRET_BYTES = 32;
 
 /** Reads the keys of `directory`; makes what is missing. Two programs that start at once get the same keys. */
 export function loadApiKeys(directory: string): ApiKeys {
   return withKeys(directory, () => {
     makeKeyDirectory(directory);
-    const secret = readOrMakeKey(join(directory, 'cursor-secret'), () =>
-      randomBytes(SECRET_BYTES).toString('hex'),
-    );
-    const cursorSecret = Buffer.from(secret.trim(), 'hex');
-    if (cursorSecret.byteLength < SECRET_BYTES) throw new Error('cursor-secret is too short');
-    return { directory, signing: readSigningKey(directory), cursorSecret };
+    return { directory, signing: readSigningKey(directory) };
   });
 }
 

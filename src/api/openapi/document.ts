@@ -10,7 +10,6 @@ import { type Content, type Operation, TAGS } from './operation.ts';
 import { PROBLEM_JSON, Problem, problemExample, problemsOf } from './problems.ts';
 
 type Json = Readonly<Record<string, unknown>>;
-type DescribedRoute = Route & { readonly operation: Operation };
 
 /** Of the interface, not of the program, which tells nobody its version before a login. */
 const API_VERSION = '1.0.0';
@@ -33,13 +32,11 @@ const SECURITY_SCHEMES = {
 const LEAST_REFUSAL = 400;
 const RETRY_STATUSES: ReadonlySet<number> = new Set([409, 429, 503]);
 
-/** Routes without an operation are not in it. */
 export function openApiDocument(routes: readonly Route[]): Json {
   const components = new Components();
-  const described = routes.filter((route): route is DescribedRoute => route.operation !== undefined);
   const paths: Record<string, Record<string, unknown>> = {};
   const codes = new Map<number, Set<ErrorCode>>();
-  for (const route of described) {
+  for (const route of routes) {
     const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
     paths[path] ??= route.isBare === true ? { servers: [{ url: '/' }] } : {};
     const item = paths[path];
@@ -48,7 +45,7 @@ export function openApiDocument(routes: readonly Route[]): Json {
       codes.set(status, new Set([...(codes.get(status) ?? []), ...some]));
     }
   }
-  const tags = new Set(described.map(({ operation }) => operation.tag));
+  const tags = new Set(routes.map(({ operation }) => operation.tag));
   return {
     openapi: '3.1.0',
     info: INFO,
@@ -66,7 +63,7 @@ export function openApiDocument(routes: readonly Route[]): Json {
   };
 }
 
-function operationObject(route: DescribedRoute, components: Components): Json {
+function operationObject(route: Route, components: Components): Json {
   const { access, operation } = route;
   const { id, summary, description, tag, body } = operation;
   const parameters = [
@@ -86,6 +83,7 @@ function operationObject(route: DescribedRoute, components: Components): Json {
     security: access === 'public' ? [] : securityOf(route),
     'x-permission': access,
     'x-roles': rolesOf(route),
+    'x-scoped': isOpenToScoped(route),
   };
 }
 
@@ -99,7 +97,12 @@ function rolesOf({ access }: Route): readonly string[] {
   return ROLES.filter((role) => PERMISSIONS[role].has(access));
 }
 
-function pathParameters({ path, operation }: DescribedRoute, components: Components): Json[] {
+/** Whether those who have a scope pass the front too. */
+function isOpenToScoped({ access, isScoped }: Route): boolean {
+  return access === 'public' || access === 'signed_in' || isScoped === true;
+}
+
+function pathParameters({ path, operation }: Route, components: Components): Json[] {
   const names = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name);
   return names.map((name) => {
     const schema = operation.params?.[name] ?? { type: 'string' };
@@ -171,7 +174,7 @@ function referHeaders(...names: readonly string[]): Json {
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }] as const));
 }
 
-function responsesOf(route: DescribedRoute, components: Components): Json {
+function responsesOf(route: Route, components: Components): Json {
   const responses: Record<string, unknown> = {};
   for (const [status, codes] of problemsOf(route)) {
     responses[String(status)] = { $ref: `#/components/responses/Problem${status}`, ...codesOf(codes) };

@@ -62,9 +62,9 @@ export function problemsOf({ method, access, operation }: Route): ReadonlyMap<nu
     ...ALWAYS,
     ...(access === 'public' ? [] : (['unauthorized'] as const)),
     ...(access === 'public' || access === 'signed_in' ? [] : (['forbidden'] as const)),
-    ...(operation?.body === undefined ? [] : WITH_BODY),
+    ...(operation.body === undefined ? [] : WITH_BODY),
     ...(access === 'public' || method !== 'GET' ? [] : (['query_too_costly'] as const)),
-    ...(operation?.problems ?? []),
+    ...(operation.problems ?? []),
   ]);
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of codes) {

@@ -34,6 +34,8 @@ interface OperationObject {
   readonly security: readonly unknown[];
   readonly 'x-permission': string;
   readonly 'x-roles': readonly string[];
+  /** Whether a role with a scope passes. */
+  readonly 'x-scoped': boolean;
 }
 
 /** The document of `openApiDocument`, as far as pages and clients read it. */
@@ -124,10 +126,12 @@ ${parts.filter((part) => part !== '').join('\n')}
 </details>`;
 }
 
-function accessText({ security, 'x-permission': permission, 'x-roles': roles }: OperationObject): string {
+function accessText(operation: OperationObject): string {
+  const { security, 'x-permission': permission, 'x-roles': roles, 'x-scoped': isScoped } = operation;
   if (security.length === 0) return 'Needs no login.';
   if (permission === 'signed_in') return 'For every role.';
-  return `For ${roles.map(escapeHtml).join(', ')}.`;
+  const names = roles.map(escapeHtml).join(', ');
+  return isScoped ? `For ${names}; held to the scope.` : `For ${names} without a scope.`;
 }
 
 function parametersHtml(parameters: readonly Parameter[]): string {
