@@ -3,21 +3,39 @@
  */
 import { createUsers } from '../api/auth/users.ts';
 import type { Config } from '../config.ts';
+import { MillraceError } from '../errors.ts';
+import type { DemoDay } from '../produce/demo-day.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
+import { runLiveDemo, seedDemo } from './demo.ts';
 import { bold, writeLine } from './output.ts';
 import { runUntilStopped } from './run-until-stopped.ts';
 import { Service } from './service.ts';
+import { listenForStop } from './stop-signal.ts';
 import { upBanner } from './up-banner.ts';
 
-export async function runUp(config: Config, telemetry: ServiceTelemetry): Promise<void> {
-  const { httpHost } = config;
+export interface UpOptions {
+  /** About how many events a demo has; undefined: no demo. */
+  readonly demoEvents: number | undefined;
+  readonly isJson: boolean;
+}
+
+export async function runUp(config: Config, telemetry: ServiceTelemetry, options: UpOptions): Promise<void> {
+  const isDemo = options.demoEvents !== undefined;
+  if (isDemo && config.kafkaBrokers.length > 0) {
+    throw new MillraceError(
+      'usage',
+      '--demo makes its own events and reads no Kafka: leave out --demo, or the setting KAFKA_BROKERS.',
+    );
+  }
   const service = new Service(config, telemetry, 'up');
+  const { signal } = listenForStop();
   await runUntilStopped(service, config, async () => {
     const port = await service.start();
-    // Last of all, so that a password that was made up is shown in any case.
+    const demo = await seed(service, config, options);
+    if (isDemo && signal.aborted) return;
+    // After the demo, so that a password that was made up is shown in any case.
     const newPassword = await createUsers(service.store.store).ensureAdmin(config.adminPassword?.reveal());
-    const scheme = config.tlsCert === undefined ? 'http' : 'https';
-    const url = `${scheme}://${httpHost.includes(':') ? `[${httpHost}]` : httpHost}:${port}`;
+    const url = addressOf(config, port);
     writeLine(
       upBanner({
         url,
@@ -26,9 +44,33 @@ export async function runUp(config: Config, telemetry: ServiceTelemetry): Promis
         kafkaBrokers: config.kafkaBrokers,
         kafkaTopics: config.kafkaTopics,
         newPassword,
+        demo,
         emphasize: (text) => bold(text, process.stdout),
       }),
     );
     await service.store.announceApi(url);
+    if (isDemo) void runLiveDemo(service.ingest, signal);
   });
+}
+
+/** A demo that cannot be leaves nothing running. */
+async function seed(
+  service: Service,
+  { dataDir, drainTimeoutMs }: Config,
+  { demoEvents: events, isJson: isSilent }: UpOptions,
+): Promise<DemoDay | undefined> {
+  if (events === undefined) return undefined;
+  const { signal } = listenForStop();
+  const { store } = service.store;
+  try {
+    return await seedDemo({ ingest: service.ingest, store, dataDir, events, signal, isSilent });
+  } catch (error) {
+    await service.stop(drainTimeoutMs);
+    throw error;
+  }
+}
+
+function addressOf({ httpHost, tlsCert }: Config, port: number): string {
+  const scheme = tlsCert === undefined ? 'http' : 'https';
+  return `${scheme}://${httpHost.includes(':') ? `[${httpHost}]` : httpHost}:${port}`;
 }

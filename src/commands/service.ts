@@ -12,6 +12,7 @@ import { readPackageVersion } from '../package-info.ts';
 import type { ApiSettings } from '../pipeline/api-protocol.ts';
 import { ApiThread } from '../pipeline/api-thread.ts';
 import { DirectSource } from '../pipeline/direct-source.ts';
+import type { IngestPort } from '../pipeline/ingest-port.ts';
 import { KeyedIngest } from '../pipeline/keyed-ingest.ts';
 import type { Lane } from '../pipeline/lane.ts';
 import { registerLaneGauges } from '../pipeline/lane-gauges.ts';
@@ -87,6 +88,12 @@ export class Service {
   get pipeline(): Pipeline {
     if (this.#pipeline === undefined) throw new MillraceError('internal', 'The service was not started.');
     return this.#pipeline;
+  }
+
+  /** Takes bodies in, as `POST /logs` does. Only after `start` of `up`. */
+  get ingest(): IngestPort {
+    if (this.#ingest === undefined) throw new MillraceError('internal', 'The service takes no bodies.');
+    return this.#ingest;
   }
 
   /** Opens everything; what was opened is closed again when a part cannot be. Resolves with the API's port. */

@@ -1,6 +1,8 @@
 /**
  * What `up` says when it is ready: where everything is and what to try first.
  */
+import type { DemoDay } from '../produce/demo-day.ts';
+import { formatCount } from './output.ts';
 
 export interface BannerFacts {
   /** Base address of the API, without a slash at the end. */
@@ -12,6 +14,8 @@ export interface BannerFacts {
   readonly kafkaTopics: readonly string[];
   /** The password made up at this first start; shown once and kept nowhere. */
   readonly newPassword?: string | undefined;
+  /** What `--demo` has made. */
+  readonly demo?: Pick<DemoDay, 'eventCount' | 'attacker' | 'target'> | undefined;
   /** Marks what matters; identity where there are no colours. */
   readonly emphasize: (text: string) => string;
 }
@@ -25,7 +29,7 @@ export function upBanner(facts: BannerFacts): string {
     ...loginLines(facts),
     `  Data        ${facts.dataDir}${facts.clickhouseUrl === undefined ? ' (embedded ClickHouse)' : ''}`,
     ...(facts.clickhouseUrl === undefined ? [] : [`  ClickHouse  ${facts.clickhouseUrl}`]),
-    ...kafkaLines(facts),
+    ...(facts.demo === undefined ? kafkaLines(facts) : demoLines(facts.demo)),
     '',
     '  Try it, in another terminal:',
     ...tryLines(facts).map((line) => `    ${line}`),
@@ -53,14 +57,36 @@ function kafkaLines(facts: BannerFacts): string[] {
   return [`  Kafka       ${facts.kafkaBrokers.join(', ')}, topics ${facts.kafkaTopics.join(', ')}`];
 }
 
-function tryLines({ url, newPassword }: BannerFacts): string[] {
+type Demo = NonNullable<BannerFacts['demo']>;
+
+function demoLines({ eventCount, attacker, target }: Demo): string[] {
+  return [
+    `  Demo        ${formatCount(eventCount)} made-up events of one day, and a few more every second`,
+    `  Look at     ${attacker}: it scans ${target}, guesses a password there, something eats the CPU`,
+    '              and shows as threats; at the end it tries passwords on every host',
+  ];
+}
+
+function tryLines({ url, newPassword, demo }: BannerFacts): string[] {
   const password = newPassword ?? 'PASSWORD';
   const insecure = url.startsWith('https:') ? '-k ' : '';
-  return [
+  const token = '-H "Authorization: Bearer $TOKEN"';
+  const login = [
     `TOKEN=$(curl -s ${insecure}${url}/auth/login -H 'Content-Type: application/json' \\`,
     `  -d '{"username":"admin","password":"${password}"}' | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`,
-    `curl -s ${insecure}${url}/logs -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\`,
+  ];
+  if (demo !== undefined) {
+    return [
+      ...login,
+      `curl -s ${insecure}"${url}/metrics/summary?from=now-24h" ${token}`,
+      `curl -s ${insecure}"${url}/logs/histogram?from=now-24h&source_ip=${demo.attacker}" ${token}`,
+      `curl -s ${insecure}"${url}/logs?from=now-1h&source_ip=${demo.attacker}&limit=5" ${token}`,
+    ];
+  }
+  return [
+    ...login,
+    `curl -s ${insecure}${url}/logs ${token} -H 'Content-Type: application/json' \\`,
     `  -d '{"level":"INFO","service":"demo","message":"hello"}'`,
-    `curl -s ${insecure}"${url}/logs?limit=5" -H "Authorization: Bearer $TOKEN"`,
+    `curl -s ${insecure}"${url}/logs?limit=5" ${token}`,
   ];
 }

@@ -6,7 +6,6 @@
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { jsonResponse } from '../problem.ts';
-import { selectLimited } from '../query-limits.ts';
 import { readQuery } from '../read-query.ts';
 import type { RequestContext } from '../route.ts';
 import { decodeCursor, encodeCursor, type LogCursor } from './cursor.ts';
@@ -14,7 +13,8 @@ import { countLogs } from './log-count.ts';
 import { type LogRow, positionOf, toLog } from './log-shape.ts';
 import { LogsQuery as ListQuery } from './logs-operations.ts';
 import { bindingOf, readSelection } from './logs-query.ts';
-import { type LogsQuery, logsStatement } from './logs-sql.ts';
+import type { LogsQuery } from './logs-sql.ts';
+import { selectPage } from './page-windows.ts';
 import type { SourceNames } from './sources.ts';
 
 export interface LogsPorts {
@@ -34,7 +34,7 @@ export async function logsPage(context: RequestContext, ports: LogsPorts): Promi
   const counted =
     counting === undefined ? undefined : countLogs(logsQuery, counting, { ...ports, signal: request.signal });
   const [selection, count] = await Promise.all([
-    selectLimited<LogRow>(store, logsStatement(logsQuery), request.signal),
+    selectPage(logsQuery, { store, signal: request.signal, nowMs: ports.now() }),
     counted,
   ]);
   const { rows, next, prev } = toPage(selection.rows, logsQuery);

@@ -105,7 +105,7 @@ function orderedLogs(
 }
 
 /** Going back means reading in the other direction; the rows are turned round afterwards. */
-function sqlDirection({ order, cursor }: LogsQuery): 'ASC' | 'DESC' {
+export function sqlDirection({ order, cursor }: Pick<LogsQuery, 'order' | 'cursor'>): 'ASC' | 'DESC' {
   return (order === 'asc') === (cursor?.direction !== 'prev') ? 'ASC' : 'DESC';
 }
 
