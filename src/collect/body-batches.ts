@@ -1,12 +1,18 @@
 /**
  * The records of one body as record batches of bounded size, so that a reader can pass whole batches over.
  */
+import { grownWords } from '../encode/columns/dictionary.ts';
 import type { RecordBatchBuilder } from '../encode/record-batch-builder.ts';
+import { MillraceError } from '../errors.ts';
 
 /** Whether the record `source[start, end)` is to be kept. */
 export type RecordFilter = (source: Uint8Array, start: number, end: number) => boolean;
 
 const MAX_BATCH_RECORDS = 10_000;
+/** Each is parsed to be judged, a few microseconds: a body must not hold a worker for long. */
+export const MAX_FILTERED_RECORDS = 100_000;
+const MAX_LISTED = 1000;
+const FIRST_KEPT = 1024;
 
 /** `begin(…)`, `append(…)` per record, then `finish()`, or `drop()` when the body turns out not to be records. */
 export class BodyBatches {
@@ -16,7 +22,9 @@ export class BodyBatches {
   #finishedBytes = 0;
   #timestampMs = 0;
   #filter: RecordFilter | undefined;
+  #refusedCount = 0;
   #refused: number[] = [];
+  #kept = new Uint32Array(FIRST_KEPT);
 
   constructor(builder: RecordBatchBuilder) {
     this.#builder = builder;
@@ -27,19 +35,31 @@ export class BodyBatches {
     return this.#baseOffset - this.#firstOffset + this.#builder.recordCount;
   }
 
-  /** Which of the records that were appended the filter did not keep, counted from 0. */
+  /** Records that the filter did not keep. */
+  get refusedCount(): number {
+    return this.#refusedCount;
+  }
+
+  /** The first 1,000 of them, counted from 0 among those that were appended. */
   get refused(): readonly number[] {
     return this.#refused;
   }
 
+  /** With a filter: which of the appended records it kept, counted from 0. Valid until the next change. */
+  get kept(): Uint32Array {
+    return this.#kept.subarray(0, this.recordCount);
+  }
+
   /** Records appended, kept or not. */
   get appendedCount(): number {
-    return this.recordCount + this.#refused.length;
+    return this.recordCount + this.#refusedCount;
   }
 
   begin(firstOffset: number, timestampMs: number, filter?: RecordFilter): void {
     this.#filter = filter;
+    this.#refusedCount = 0;
     this.#refused = [];
+    if (this.#kept.length > FIRST_KEPT) this.#kept = new Uint32Array(FIRST_KEPT);
     this.#firstOffset = firstOffset;
     this.#baseOffset = firstOffset;
     this.#timestampMs = timestampMs;
@@ -47,11 +67,9 @@ export class BodyBatches {
     this.#builder.begin(timestampMs);
   }
 
+  /** Throws `unprocessable` when a filter has too many records to judge. */
   append(source: Uint8Array, start: number, end: number): void {
-    if (this.#filter?.(source, start, end) === false) {
-      this.#refused.push(this.appendedCount);
-      return;
-    }
+    if (this.#filter !== undefined && !this.#passes(source, start, end)) return;
     if (this.#builder.recordCount === MAX_BATCH_RECORDS) this.#finishBatch();
     this.#builder.append(source, start, end);
   }
@@ -63,6 +81,25 @@ export class BodyBatches {
   /** Forgets the body with all its batches. */
   drop(): void {
     this.#builder.truncate(this.#finishedBytes);
+  }
+
+  #passes(source: Uint8Array, start: number, end: number): boolean {
+    const index = this.appendedCount;
+    if (index === MAX_FILTERED_RECORDS) {
+      throw new MillraceError(
+        'unprocessable',
+        `A body of a sender with a scope holds at most ${MAX_FILTERED_RECORDS} records: send it in parts.`,
+      );
+    }
+    if (this.#filter?.(source, start, end) === false) {
+      if (this.#refusedCount < MAX_LISTED) this.#refused.push(index);
+      this.#refusedCount += 1;
+      return false;
+    }
+    const { recordCount } = this;
+    if (recordCount === this.#kept.length) this.#kept = grownWords(this.#kept);
+    this.#kept[recordCount] = index;
+    return true;
   }
 
   #finishBatch(): void {

@@ -3,6 +3,7 @@
  * Runs inside parse workers, over the shared memory that the socket's thread filled.
  */
 import { RecordBatchBuilder } from '../encode/record-batch-builder.ts';
+import { MillraceError } from '../errors.ts';
 import type { FrameBody, FramedBody, FrameResult, FrameTask } from '../pipeline/parse-protocol.ts';
 import { BodyBatches, type RecordFilter } from './body-batches.ts';
 import type { BodySpan } from './body-span.ts';
@@ -15,10 +16,9 @@ const builder = new RecordBatchBuilder();
 const batches = new BodyBatches(builder);
 let scopeCheck: ScopeCheck | undefined;
 
-const MAX_LISTED = 1000;
-
 /**
- * Frames every body of the task. A body gives batches of at most 10,000 records, or none when it has no records or could not be framed;
+ * Frames every body of the task. A body gives batches of at most 10,000 records, or none when it has no records, was
+ * refused or could not be framed;
  * base offsets start at 0 and go on from body to body. `batches` is fresh memory, to be moved.
  */
 export function frameBodies(task: FrameTask): FrameResult {
@@ -29,7 +29,7 @@ export function frameBodies(task: FrameTask): FrameResult {
     batches.begin(recordCount, body.receivedMs, filterOf(body));
     const startBytes = builder.finishedBytes;
     const one = frameBody(body);
-    if (one.error === undefined) batches.finish();
+    if (one.error === undefined && one.refusal === undefined) batches.finish();
     else batches.drop();
     bodies.push({ ...one, batchBytes: builder.finishedBytes - startBytes });
     recordCount += one.recordCount;
@@ -38,6 +38,15 @@ export function frameBodies(task: FrameTask): FrameResult {
 }
 
 function frameBody(body: FrameBody): Omit<FramedBody, 'batchBytes'> {
+  try {
+    return frameRecords(body);
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return { recordCount: 0, refusal: { code: error.code, message: error.message } };
+  }
+}
+
+function frameRecords(body: FrameBody): Omit<FramedBody, 'batchBytes'> {
   const span = withoutByteOrderMark(body);
   if (body.format === 'json') {
     const problem = appendJson(span, batches);
@@ -57,16 +66,11 @@ function filterOf({ scope }: FrameBody): RecordFilter | undefined {
 
 /** `appended` are the positions of all records, those that were refused too. */
 function framed(appended: Uint32Array | undefined): Omit<FramedBody, 'batchBytes'> {
-  const { recordCount, refused } = batches;
-  if (refused.length === 0)
-    return appended === undefined ? { recordCount } : { recordCount, positions: appended };
+  const { recordCount, refusedCount: count } = batches;
+  if (count === 0) return appended === undefined ? { recordCount } : { recordCount, positions: appended };
   const positionAt = (index: number): number => appended?.[index] ?? index + 1;
-  const isRefused = new Set(refused);
-  const kept = Array.from({ length: batches.appendedCount }, (_, index) => index).filter(
-    (index) => !isRefused.has(index),
-  );
-  const outOfScope = { count: refused.length, positions: refused.slice(0, MAX_LISTED).map(positionAt) };
-  return { recordCount, positions: Uint32Array.from(kept, positionAt), outOfScope };
+  const outOfScope = { count, positions: batches.refused.map(positionAt) };
+  return { recordCount, positions: batches.kept.map(positionAt), outOfScope };
 }
 
 function withoutByteOrderMark(body: FrameBody): BodySpan {

@@ -82,7 +82,8 @@ export function storedOutcome(body: OpenBody, { source, partition }: LaneKey): I
 
 /** What is answered for a body that gave no record. */
 export function unframedOutcome(framed: FramedBody): IngestOutcome {
-  const { error } = framed;
+  const { error, refusal } = framed;
+  if (refusal !== undefined) return { kind: 'failed', ...refusal };
   const rejected = error === undefined ? [] : [{ line: 1, code: error.reason, reason: error.detail }];
   const outcome = { kind: 'stored', acceptedCount: 0, rejectedCount: rejected.length, rejected } as const;
   return withOutOfScope(framed, outcome);

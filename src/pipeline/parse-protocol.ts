@@ -4,6 +4,7 @@
  * survives the worker that died on it. Blocks come back as moved ArrayBuffers.
  */
 
+import type { ErrorCode } from '../errors.ts';
 import type { DeadLetterReason, FilterReason } from '../event/reasons.ts';
 import type { Scope } from '../event/scope.ts';
 import type { ArmedFailpoints } from '../failpoints.ts';
@@ -117,6 +118,8 @@ export interface FramedBody {
   /** For each record the 1-based line (ndjson, text) or element (json array) it came from; absent: 1, 2, 3, … */
   readonly positions?: Uint32Array;
   readonly error?: { readonly reason: DeadLetterReason; readonly detail: string };
+  /** Why nothing of it is taken, in words for its sender. */
+  readonly refusal?: { readonly code: ErrorCode; readonly message: string };
   /** What its scope kept out: how many, and the positions of the first 1,000. Absent: nothing. */
   readonly outOfScope?: { readonly count: number; readonly positions: readonly number[] };
 }

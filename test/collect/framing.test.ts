@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { MAX_FILTERED_RECORDS } from '../../src/collect/body-batches.ts';
 import { frameBodies } from '../../src/collect/framing.ts';
+import { unframedOutcome } from '../../src/pipeline/open-body.ts';
 import type { BodyFormat, FrameBody } from '../../src/pipeline/parse-protocol.ts';
 import { walkBatches } from '../support/walk-batches.ts';
 
@@ -252,5 +254,45 @@ describe('a scope', () => {
       positions: undefined,
       outOfScope: undefined,
     });
+  });
+
+  test('judges each of many records by itself, long ones and letters between them', () => {
+    const services = ['web', 'db', 'wob', ''];
+    const lines = Array.from({ length: 1500 }, (_, i) => {
+      if (i % 7 === 3) return '{"service":"db"';
+      const message = 'm'.repeat(i % 50 === 0 ? 20_000 : i % 9);
+      return JSON.stringify({ service: services[i % 4], message, [`key${i % 300}`]: i });
+    });
+    const places = lines.map((line, i) => ({ line, at: i + 1, isKept: i % 7 === 3 || i % 4 === 0 }));
+    const refused = places.filter(({ isKept }) => !isKept).map(({ at }) => at);
+    const framed = frameScoped(lines.join('\n'), 'ndjson');
+    expect(framed.positions).toEqual(places.filter(({ isKept }) => isKept).map(({ at }) => at));
+    expect(framed.outOfScope).toEqual({ count: refused.length, positions: refused.slice(0, 1000) });
+  });
+
+  test.each([
+    ['text', 'a\n', ''],
+    ['ndjson', '{"service":"web"}\n', ''],
+    ['json', '1,', '1]'],
+  ] as const)('bounds the records that are judged: %s', (format, record, last) => {
+    const start = format === 'json' ? '[' : '';
+    const full = last === '' ? MAX_FILTERED_RECORDS : MAX_FILTERED_RECORDS - 1;
+    const fits = frameScoped(`${start}${record.repeat(full)}${last}`, format);
+    expect(fits.records.length + (fits.outOfScope?.count ?? 0)).toBe(MAX_FILTERED_RECORDS);
+    const body = { ...bodyOf(`${start}${record.repeat(full + 1)}${last}`, format), scope: SCOPE };
+    const result = frameBodies({ kind: 'frame', bodies: [body, bodyOf('{"service":"db"}', 'ndjson')] });
+    const [framed, next] = result.bodies;
+    expect(framed).toMatchObject({ recordCount: 0, batchBytes: 0 });
+    expect(next?.recordCount).toBe(1);
+    expect(walkBatches(new Uint8Array(result.batches)).records).toHaveLength(1);
+    expect(unframedOutcome(framed!)).toEqual({
+      kind: 'failed',
+      code: 'unprocessable',
+      message: 'A body of a sender with a scope holds at most 100000 records: send it in parts.',
+    });
+    // Nobody else is held to it.
+    expect(frame(`${start}${record.repeat(full + 1)}${last}`, format).records).toHaveLength(
+      MAX_FILTERED_RECORDS + 1,
+    );
   });
 });

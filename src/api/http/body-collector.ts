@@ -77,14 +77,12 @@ export class BodyCollector {
     }
   }
 
-  /** The client is gone: whoever waits for the body is told. */
-  abort(): void {
+  /** There will be no body: whoever waits for it gets the error. Bytes that still come are dropped. */
+  fail(error: MillraceError): void {
     this.#isDiscarding = true;
     this.#chunks = [];
     this.#target = undefined;
-    this.#reader?.reject(
-      new MillraceError('bad_request', 'The client went away before the body was complete.'),
-    );
+    this.#reader?.reject(error);
   }
 
   /** From now on bytes are dropped; `onComplete` is called with the last one, at once if it has passed. */

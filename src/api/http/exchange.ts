@@ -102,7 +102,7 @@ export class Exchange {
   aborted(): void {
     if (this.#mode === 'done') return;
     this.#finish();
-    this.#body.abort();
+    this.#body.fail(new MillraceError('bad_request', 'The client went away before the body was complete.'));
     this.#abort.abort(new MillraceError('bad_request', 'The client went away.'));
     this.#wakeWriter?.();
   }
@@ -125,6 +125,10 @@ export class Exchange {
     if (this.#mode !== 'open') return;
     this.#mode = 'answering';
     clearTimeout(this.#timer);
+    // Whoever still waits for the body goes on and gives back what is held for it.
+    this.#body.fail(
+      new MillraceError('deadline_exceeded', 'The request was answered before its body was complete.'),
+    );
     if (stream !== undefined && isWanted) {
       void this.#stream(response, stream);
       return;
