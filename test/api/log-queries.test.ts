@@ -194,6 +194,7 @@ describe.each(SERVERS)('queries for logs on %s', (kind) => {
     const { data } = await ask(`/logs?${RANGE}&user=root`);
     const path = `/logs/${data[0].id as string}`;
     const answer = await fetchAs(path);
+    expect(answer.headers.get('vary')).toMatch(/^Authorization, X-API-Key\b/);
     const etag = answer.headers.get('etag') ?? '';
     expect(etag).toMatch(/^"[\w-]{43}"$/);
     expect(answer.headers.get('cache-control')).toContain('immutable');
@@ -251,6 +252,11 @@ describe.each(SERVERS)('queries for logs on %s', (kind) => {
     expect(new Set(body.series.map((point: { count: number }) => point.count))).toEqual(new Set([0]));
     expect((await api.get(`/logs/histogram?${RANGE}&interval=1s`)).status).toBe(422);
     expect((await api.get(`/logs/histogram?${RANGE}&interval=0`)).status).toBe(400);
+    for (const path of ['/logs/histogram', '/metrics/summary']) {
+      expect((await api.get(`${path}?${RANGE}&interval=33554432d`)).status).toBe(400);
+      expect((await api.get(`${path}?${RANGE}&interval=367d`)).status).toBe(400);
+      expect((await api.get(`${path}?${RANGE}&interval=366d`)).status).toBe(200);
+    }
     expect((await api.get(`/logs/histogram?${RANGE}&order=asc`)).status).toBe(400);
     const year = await ask('/logs/histogram?from=now-365d');
     expect(year.series.length).toBeLessThanOrEqual(300);
