@@ -106,6 +106,8 @@ export interface ApiFixtureOptions {
   readonly trustedProxies?: readonly string[];
   readonly metricsToken?: string;
   readonly bodyBudgetBytes?: number;
+  /** For all but signing in and the audit; default the store. */
+  readonly queryStore?: QueryPort;
 }
 
 export const PASSWORD = 'correct horse battery';
@@ -124,7 +126,16 @@ export async function startApi(
   const users = createUsers(store);
   const clock = { nowMs: Date.now() };
   const app = createApp(
-    { store, ingest, status, telemetry, keys, letterSeal, now: () => clock.nowMs },
+    {
+      store: options.queryStore ?? store,
+      accessStore: store,
+      ingest,
+      status,
+      telemetry,
+      keys,
+      letterSeal,
+      now: () => clock.nowMs,
+    },
     {
       maxBodyBytes: MAX_BODY_BYTES,
       bodyBudgetBytes: 10 * MAX_BODY_BYTES,
