@@ -12,8 +12,12 @@ if (parentPort === null) throw new Error('api-server is started by the program, 
 const port = parentPort;
 const { settings, isHalted } = workerData as ApiWorkerData;
 
+/** What they are for is small and quick. */
+const ACCESS_CONNECTIONS = 4;
+
 const service = new ApiService(settings, {
   store: createStore(settings.store),
+  accessStore: createStore({ ...settings.store, maxConnections: ACCESS_CONNECTIONS }),
   port,
   onHalted: () => {
     Atomics.store(isHalted, 0, 1);

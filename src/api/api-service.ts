@@ -16,6 +16,8 @@ import { tally } from './tally.ts';
 
 export interface ApiServicePorts {
   readonly store: QueryPort;
+  /** For signing in and the audit only. */
+  readonly accessStore: QueryPort;
   readonly port: MessagePort;
   /** Called when no socket is held any more. */
   readonly onHalted: () => void;
@@ -63,6 +65,7 @@ export class ApiService {
     const app = (this.#app = createApp(
       {
         store: this.#ports.store,
+        accessStore: this.#ports.accessStore,
         ingest: this.#main,
         status: this.#main,
         telemetry: this.#main,

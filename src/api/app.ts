@@ -32,6 +32,8 @@ import { usersRoutes } from './users/users-routes.ts';
 
 export interface AppPorts {
   readonly store: QueryPort;
+  /** The same with connections of its own: who may ask, and who did, does not wait for what others ask. */
+  readonly accessStore: QueryPort;
   readonly ingest: IngestPort;
   readonly status: StatusPort;
   readonly telemetry: Telemetry;
@@ -58,11 +60,11 @@ export interface AppOptions {
 }
 
 export function createApp(ports: AppPorts, options: AppOptions): Front {
-  const { store, ingest, status, telemetry, keys, cursorSecret, letterSeal, now } = ports;
-  const users = createUsers(store);
-  const apiKeys = new ApiKeyTable(store);
+  const { store, accessStore, ingest, status, telemetry, keys, cursorSecret, letterSeal, now } = ports;
+  const users = createUsers(accessStore);
+  const apiKeys = new ApiKeyTable(accessStore);
   const currentKeys = new CurrentKeys({ keys: apiKeys, telemetry, now });
-  const auth = createAuth({ store, users, keys, currentKeys, telemetry, now }, options);
+  const auth = createAuth({ store: accessStore, users, keys, currentKeys, telemetry, now }, options);
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls, quotas } = options;
   const limits = quotas === undefined ? undefined : new RateLimits(quotas, now);
   const routes = [
@@ -80,7 +82,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   return new Front([...routes, ...docsRoutes(routes)], {
     authenticate: (request, how) => authenticate(request, auth, how),
     telemetry,
-    audit: new AuditLog({ store, telemetry, now }),
+    audit: new AuditLog({ store: accessStore, telemetry, now }),
     hasTls,
     limits,
     cors: new Cors(options.corsOrigins ?? []),

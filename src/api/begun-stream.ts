@@ -4,7 +4,7 @@
 import type { BodyStream } from './http/port.ts';
 
 /** How long an answer waits for the first bytes of its body. Later errors can only cut the body off. */
-const FIRST_BYTES_MS = 1000;
+const FIRST_BYTES_MS = 5000;
 
 /** Throws what `chunks` throws before its first chunk, if it does so soon. */
 export async function beginStream(chunks: AsyncGenerator<string | Uint8Array>): Promise<BodyStream> {

@@ -11,6 +11,7 @@ export interface Span {
 }
 
 const MAX_POINTS = 300;
+const MAX_INTERVAL_DAYS = 366;
 export const MINUTE = 60;
 export const HOUR = 3600;
 export const DAY = 86_400;
@@ -41,6 +42,9 @@ export function givenInterval(text: string, span: Span): number {
   const seconds = Number(count) * (UNITS[unit] ?? 0);
   if (seconds < 1) {
     throw badRequest(`interval must be a length of time such as 60, 5m or 1h; got ${quoteValue(text)}.`);
+  }
+  if (seconds > MAX_INTERVAL_DAYS * DAY) {
+    throw badRequest(`interval is at most ${MAX_INTERVAL_DAYS}d; got ${quoteValue(text)}.`);
   }
   const points = pointCount(span, seconds);
   if (points <= MAX_POINTS) return seconds;

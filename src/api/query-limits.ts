@@ -12,6 +12,7 @@ interface LimitedStatement {
 }
 
 const MIB = 1_048_576;
+const GIB = 1024 * MIB;
 
 const LIMITS = {
   max_execution_time: 10,
@@ -27,10 +28,17 @@ const LIMITS = {
   cancel_http_readonly_queries_on_client_close: 1,
 } as const;
 
-/** A result that is streamed may be of any size and take any time; its reader and its memory are what bounds it. */
+/**
+ * A result that is streamed may be of any size and take any time; its reader, its memory and what it sorts on disk
+ * are what bounds it. The disk is that of the logs: sorts end before it is so full that nothing can be stored.
+ */
 const STREAM_LIMITS = {
   max_memory_usage: LIMITS.max_memory_usage,
   max_execution_time: 0,
+  // Of ClickHouse's limits on temporary files the one for a query does not count what a sort writes (26.7, tried).
+  max_bytes_to_sort: 2 * GIB,
+  sort_overflow_mode: 'throw',
+  min_free_disk_space_for_temporary_data: 3 * GIB,
   max_threads: 2,
   max_block_size: 8192,
   readonly: 2,
@@ -57,6 +65,11 @@ const EXCESSES = {
       'The answer would be too large: ask for fewer rows with limit, or export them as application/x-ndjson.',
     parameter: 'limit',
   },
+  disk: {
+    detail:
+      'The export needs too much disk to be sorted: narrow the time range, or filter by service, host or level.',
+    parameter: 'from',
+  },
 } as const;
 type Excess = keyof typeof EXCESSES;
 
@@ -65,9 +78,13 @@ const EXCESS_BY_CODE: ReadonlyMap<number, Excess> = new Map([
   [307, 'rows'], // TOO_MANY_BYTES
   [159, 'time'], // TIMEOUT_EXCEEDED
   [160, 'time'], // TOO_SLOW
-  [396, 'result'], // TOO_MANY_ROWS_OR_BYTES
 ]);
+/** TOO_MANY_ROWS_OR_BYTES: of the answer, or of temporary files. */
+const TOO_MUCH_CODE = 396;
+/** NOT_ENOUGH_SPACE: less is free than temporary files must leave. */
+const NO_SPACE_CODE = 243;
 const MEMORY_LIMIT_CODE = 241;
+const CANNOT_COMPILE_REGEXP_CODE = 427;
 
 type Charge = (rowCount: number) => void;
 
@@ -96,7 +113,7 @@ export async function selectLimited<Row>(
     return selection;
   } catch (error) {
     charge?.(Math.ceil((performance.now() - startMs) * ROWS_PER_UNFINISHED_MS));
-    throw toRefusal(error);
+    throw toRefusal(error, 'result');
   }
 }
 
@@ -114,20 +131,36 @@ export async function* streamUncapped<Row>(
       yield rows;
     }
   } catch (error) {
-    throw toRefusal(error);
+    throw toRefusal(error, 'disk');
   }
 }
 
-function toRefusal(error: unknown): unknown {
-  const excess = excessOf(error);
+/** `tooMuch` is what ClickHouse can only mean by "too many rows or bytes". */
+function toRefusal(error: unknown, tooMuch: 'result' | 'disk'): unknown {
+  if (codeOf(error) === CANNOT_COMPILE_REGEXP_CODE) {
+    const detail = 'ClickHouse does not take a regular expression of the filter: choose a simpler one.';
+    return new MillraceError('bad_request', detail, {
+      cause: error,
+      faults: [{ detail, parameter: 'filter' }],
+    });
+  }
+  const excess = excessOf(error, tooMuch);
   if (excess === undefined) return error;
   const { detail, parameter } = EXCESSES[excess];
   return new MillraceError('query_too_costly', detail, { cause: error, faults: [{ detail, parameter }] });
 }
 
-function excessOf(error: unknown): Excess | undefined {
+/** 0 when it was not ClickHouse that refused. */
+function codeOf(error: unknown): number {
+  if (!(error instanceof MillraceError)) return 0;
+  return (error.cause as { readonly clickhouseCode?: number } | undefined)?.clickhouseCode ?? 0;
+}
+
+function excessOf(error: unknown, tooMuch: 'result' | 'disk'): Excess | undefined {
   if (!(error instanceof MillraceError)) return undefined;
-  const code = (error.cause as { readonly clickhouseCode?: number } | undefined)?.clickhouseCode ?? 0;
+  const code = codeOf(error);
+  if (code === TOO_MUCH_CODE) return tooMuch;
+  if (code === NO_SPACE_CODE && error.message.includes('temporary disk')) return 'disk';
   if (code !== MEMORY_LIMIT_CODE) return EXCESS_BY_CODE.get(code);
   // The same code says that the server as a whole is out of memory: then it is not the query's fault.
   return /query memory limit/i.test(error.message) ? 'memory' : undefined;

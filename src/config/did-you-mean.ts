@@ -22,8 +22,12 @@ export function editDistance(a: string, b: string): number {
   return last[b.length] ?? 0;
 }
 
-/** The known name closest to `word` within a third of its length, or undefined. */
+/** Words come from the network too, and two of them take the product of their lengths. */
+const MAX_CHARACTERS = 64;
+
+/** The known name closest to `word` within a third of its length; undefined when there is none, or the word too long. */
 export function nearestName(word: string, known: Iterable<string>): string | undefined {
+  if (word.length > MAX_CHARACTERS) return undefined;
   let nearest: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const name of known) {

@@ -111,6 +111,8 @@ export interface ApiFixtureOptions {
   readonly bodyBudgetBytes?: number;
   /** Of two programs that take each other's cursors. */
   readonly cursorSecret?: Buffer;
+  /** For all but signing in and the audit; default the store. */
+  readonly queryStore?: QueryPort;
 }
 
 export const PASSWORD = 'correct horse battery';
@@ -130,7 +132,17 @@ export async function startApi(
   const users = createUsers(store);
   const clock = { nowMs: Date.now() };
   const app = createApp(
-    { store, ingest, status, telemetry, keys, cursorSecret, letterSeal, now: () => clock.nowMs },
+    {
+      store: options.queryStore ?? store,
+      accessStore: store,
+      ingest,
+      status,
+      telemetry,
+      keys,
+      cursorSecret,
+      letterSeal,
+      now: () => clock.nowMs,
+    },
     {
       maxBodyBytes: MAX_BODY_BYTES,
       bodyBudgetBytes: 10 * MAX_BODY_BYTES,

@@ -71,10 +71,57 @@ describe('a query that costs too much', () => {
     });
   });
 
+  it('is a bad request by a regular expression that RE2 refuses', async () => {
+    const sql = "SELECT match(toString(number), '((a{100}){100}){0}') FROM numbers(1)";
+    await expect(selectLimited(clickhouse.store, { sql, params: {} }, signal())).rejects.toMatchObject({
+      status: 400,
+      faults: [{ parameter: 'filter' }],
+    });
+  });
+
   it('is no such thing when ClickHouse refuses it for another reason', async () => {
     const result = selectLimited(clickhouse.store, { sql: 'SELECT throwIf(1)', params: {} }, signal());
     await expect(result).rejects.not.toMatchObject({ code: 'query_too_costly' });
   });
+});
+
+describe('a stream', () => {
+  const rowCountOf = async (sql: string, settings = {}) => {
+    let rowCount = 0;
+    for await (const rows of streamUncapped(clickhouse.store, { sql, params: {}, settings }, signal())) {
+      rowCount += rows.length;
+    }
+    return rowCount;
+  };
+
+  it.each([
+    ['bytes', { max_bytes_to_sort: 5_000_000 }],
+    ['room', { min_free_disk_space_for_temporary_data: 1e15 }],
+  ])(
+    'sorts only so much on disk, by %s',
+    async (_name, limit) => {
+      const sql = 'SELECT randomPrintableASCII(100) AS text FROM numbers(200000) ORDER BY text';
+      const sorted = {
+        max_bytes_before_external_sort: 1_000_000,
+        max_bytes_ratio_before_external_sort: 0,
+        min_external_sort_block_bytes: 0,
+      };
+      const hint = /too much disk.*time range/;
+      await expect(rowCountOf(sql, { ...sorted, ...limit })).rejects.toMatchObject({
+        code: 'query_too_costly',
+        status: 422,
+        message: expect.stringMatching(hint) as string,
+        faults: [{ detail: expect.stringMatching(hint) as string, parameter: 'from' }],
+      });
+      expect(await rowCountOf(sql, sorted)).toBe(200_000);
+      const sent = "toUInt64(getSetting('max_bytes_to_sort'))";
+      expect(await rowCountOf(`SELECT 1 WHERE ${sent} BETWEEN 1 AND 2147483648`)).toBe(1);
+      expect(
+        await rowCountOf(`SELECT 1 WHERE getSetting('min_free_disk_space_for_temporary_data') >= 1073741824`),
+      ).toBe(1);
+    },
+    60_000,
+  );
 });
 
 describe('what is charged', () => {

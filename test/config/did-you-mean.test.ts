@@ -16,3 +16,9 @@ test('nearestName finds a close name and no far one', () => {
   expect(nearestName('FLUSH_ROW', ['FLUSH_ROWS', 'FLUSH_BYTES'])).toBe('FLUSH_ROWS');
   expect(nearestName('BANANA', ['FLUSH_ROWS', 'FLUSH_BYTES'])).toBeUndefined();
 });
+
+test('nearestName compares no long words', () => {
+  const known = 'N'.repeat(64);
+  expect(nearestName(known, [`${known}_`])).toBe(`${known}_`);
+  expect(nearestName(`${known}N`, [known])).toBeUndefined();
+});

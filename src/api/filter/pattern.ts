@@ -101,7 +101,8 @@ class PatternReader {
     if (/^[*+?{]/.test(this.#text.slice(this.#at))) {
       throw this.#fail('a repetition cannot be repeated; put it in a group', this.#at);
     }
-    return { kind: 'repeat', part, min, max };
+    // RE2 counts the steps of what is there no times, and may refuse them.
+    return max === 0 ? { kind: 'sequence', parts: [] } : { kind: 'repeat', part, min, max };
   }
 
   #atom(): PatternTree {

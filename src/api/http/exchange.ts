@@ -4,6 +4,7 @@
  */
 import { MillraceError, toMillraceError } from '../../errors.ts';
 import { BodyCollector, type BodyFlow } from './body-collector.ts';
+import { LeastRate } from './least-rate.ts';
 import type { BodyStream, HttpRequest, HttpResponse, HttpServerOptions } from './port.ts';
 
 export interface ResponseHead {
@@ -47,6 +48,7 @@ export class Exchange {
   readonly #head: RequestHead;
   readonly #body: BodyCollector;
   readonly #abort = new AbortController();
+  readonly #rate = new LeastRate();
   readonly #onDone: () => void;
   #mode: 'open' | 'answering' | 'done' = 'open';
   #timer: NodeJS.Timeout | undefined;
@@ -174,7 +176,11 @@ export class Exchange {
   /** `bytes` is not empty: an empty chunk would end a chunked body. */
   async #write(bytes: Uint8Array): Promise<void> {
     this.#abort.signal.throwIfAborted();
-    if (this.#transport.write(bytes)) return;
+    if (this.#transport.write(bytes)) {
+      this.#rate.took(bytes.byteLength, 0);
+      return;
+    }
+    const startMs = performance.now();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => this.#cut(), STALL_MS);
       this.#wakeWriter = () => {
@@ -183,6 +189,7 @@ export class Exchange {
         resolve();
       };
     });
+    if (!this.#rate.took(bytes.byteLength, performance.now() - startMs)) this.#cut();
     this.#abort.signal.throwIfAborted();
   }
 

@@ -30,6 +30,10 @@ export interface ExportPorts {
 
 /** Each holds a connection to ClickHouse and a sort in its memory for as long as its client reads. */
 const MAX_EXPORTS = 4;
+/** Of one user or key, so that others have some left. */
+const MAX_EXPORTS_EACH = 2;
+/** Seconds for the count before the rows; these have no limit of time. */
+const COUNT_LIMIT = { max_execution_time: 60, timeout_overflow_mode: 'throw' };
 /** With more rows than this in one bucket of five minutes they are sorted on disk, and the first comes last. */
 const MAX_SORTED_IN_MEMORY = 100_000;
 const DISK_SORT = { optimize_read_in_order: 0, max_bytes_before_external_sort: 128 * 1_048_576 };
@@ -40,18 +44,20 @@ interface Export {
   readonly limit: number | undefined;
   readonly format: ExportFormat;
   readonly signal: AbortSignal;
+  readonly username: string;
 }
 
 export class LogsExport {
   readonly #ports: ExportPorts;
-  #runningCount = 0;
+  /** Names of those who run them, once for each export. */
+  readonly #running: string[] = [];
 
   constructor(ports: ExportPorts) {
     this.#ports = ports;
   }
 
   async answer(context: RequestContext, type: ExportType): Promise<HttpResponse> {
-    const { request, query } = context;
+    const { request, query, principal } = context;
     context.audit.action = 'logs.export';
     for (const name of ['cursor', 'count']) {
       if (query.has(name)) throw badRequest(`${name} belongs to pages: an export has none.`);
@@ -65,6 +71,7 @@ export class LogsExport {
       limit: query.has('limit') ? limit : undefined,
       format,
       signal: request.signal,
+      username: principal.username,
     };
     const headers = {
       'Content-Type': format.contentType,
@@ -73,13 +80,22 @@ export class LogsExport {
       ...(isGzip && { 'Content-Encoding': 'gzip' }),
     };
     if (request.method === 'HEAD') return { status: 200, headers };
-    if (this.#runningCount >= MAX_EXPORTS) {
-      throw new MillraceError('too_many_requests', `${MAX_EXPORTS} exports are running: try again later.`);
-    }
+    this.#begin(principal.username);
     context.audit.detail = { type, query: query.toString() };
-    this.#runningCount++;
     const lines = this.#lines(task);
     return { status: 200, headers, body: await beginStream(isGzip ? gzipStream(lines) : lines) };
+  }
+
+  /** Throws when there are enough already. */
+  #begin(username: string): void {
+    const own = this.#running.filter((name) => name === username).length;
+    if (own >= MAX_EXPORTS_EACH) {
+      throw new MillraceError('too_many_requests', `${own} exports of yours are running: try again later.`);
+    }
+    if (this.#running.length >= MAX_EXPORTS) {
+      throw new MillraceError('too_many_requests', `${MAX_EXPORTS} exports are running: try again later.`);
+    }
+    this.#running.push(username);
   }
 
   async *#lines(task: Export): AsyncGenerator<string> {
@@ -95,13 +111,14 @@ export class LogsExport {
       }
       yield head + format.end(rowCount);
     } finally {
-      this.#runningCount--;
+      this.#running.splice(this.#running.indexOf(task.username), 1);
     }
   }
 
   async *#rows({ selection, order, limit, signal }: Export): AsyncGenerator<readonly LogRow[]> {
     const { store } = this.#ports;
-    const counts = streamUncapped<{ densest: number }>(store, densestStatement(selection), signal);
+    const count = { ...densestStatement(selection), settings: COUNT_LIMIT };
+    const counts = streamUncapped<{ densest: number }>(store, count, signal);
     let densest = 0;
     for await (const [row] of counts) densest = row?.densest ?? 0;
     const settings = densest > MAX_SORTED_IN_MEMORY ? DISK_SORT : {};

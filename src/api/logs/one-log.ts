@@ -15,7 +15,10 @@ import type { LogsPorts } from './logs-page.ts';
 import { contextStatement, logStatement } from './logs-sql.ts';
 
 /** A stored log never changes; it may only go. Who signs in as somebody else must not see it out of a cache. */
-const IMMUTABLE = { 'Cache-Control': 'private, max-age=3600, immutable', Vary: 'Authorization' };
+const IMMUTABLE = {
+  'Cache-Control': 'private, max-age=3600, immutable',
+  Vary: 'Authorization, X-API-Key',
+};
 
 export async function oneLog(context: RequestContext, ports: LogsPorts): Promise<HttpResponse> {
   const { context: limit } = readQuery(context.query, LogQuery);

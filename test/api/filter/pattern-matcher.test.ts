@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parsePattern } from '../../../src/api/filter/pattern.ts';
 import { PatternMatcher } from '../../../src/api/filter/pattern-matcher.ts';
+import { toRe2 } from '../../../src/api/filter/pattern-tree.ts';
 import { patterns, TEXTS } from './filter-texts.ts';
 
 function matcher(pattern: string): PatternMatcher {
@@ -41,6 +42,13 @@ describe('the matcher of regular expressions', () => {
       { numRuns: 200 },
     );
   }, 120_000);
+
+  it('leaves out what is there no times', () => {
+    const tree = parsePattern('x((a{100}){100}){0}y(b{0,0})+', (problem) => new Error(problem));
+    expect(toRe2(tree)).toBe('xy(?:)+');
+    expect(new PatternMatcher(tree).matches('-xy-')).toBe(true);
+    expect(new PatternMatcher(tree).matches('xay')).toBe(false);
+  });
 
   it('takes no longer for expressions that make others backtrack', () => {
     const text = 'a'.repeat(50_000);
