@@ -412,6 +412,8 @@ it('goes on with what was read last while ClickHouse does not answer, and says 5
     expect(await me(one, unknown)).toBe(503);
     advance(20_000);
     expect(await me(one, token)).toBe(200);
+    advance(60_000);
+    expect(await me(one, token)).toBe(503);
   } finally {
     clickhouse.thaw();
   }
