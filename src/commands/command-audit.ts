@@ -3,7 +3,9 @@
  */
 import { userInfo } from 'node:os';
 import { type AuditAction, writeAudit } from '../api/audit/audit-log.ts';
-import type { Store } from '../store/clickhouse-client.ts';
+import { errorMessage } from '../errors.ts';
+import type { QueryPort } from '../pipeline/query-port.ts';
+import { writeNote } from './output.ts';
 
 export interface Done {
   readonly action: AuditAction;
@@ -15,7 +17,11 @@ export function commandActor(): string {
   return `command line: ${userInfo().username}`;
 }
 
-/** For what went through. */
-export async function auditCommand(store: Store, done: Done): Promise<void> {
-  await writeAudit(store, { ...done, actor: commandActor(), outcome: 'ok', address: '', requestId: '' });
+/** For what went through, and so never rejects: what cannot be written is a warning. */
+export async function auditCommand(store: Pick<QueryPort, 'insertJson'>, done: Done): Promise<void> {
+  try {
+    await writeAudit(store, { ...done, actor: commandActor(), outcome: 'ok', address: '', requestId: '' });
+  } catch (error) {
+    writeNote(`millrace: warning: It went through, but is not in the audit: ${errorMessage(error)}`);
+  }
 }

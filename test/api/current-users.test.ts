@@ -67,7 +67,7 @@ it('is not fooled by a clock that was set back', async () => {
   expect(await current.scopeOf(claims)).toBeUndefined();
 });
 
-it('keeps the last answer while the table cannot be read, and asks for it now and then', async () => {
+it('keeps the last answer for a minute while the table cannot be read, and asks for it now and then', async () => {
   const { table, clock, telemetry, current } = setUp();
   await current.scopeOf(claims);
   table.isBroken = true;
@@ -76,6 +76,8 @@ it('keeps the last answer while the table cannot be read, and asks for it now an
   expect(await current.scopeOf({ ...claims, version: 4 })).toBeUndefined();
   expect(table.readCount).toBe(2);
   expect(telemetry.events.map(({ event }) => event)).toEqual(['users_unreadable']);
+  clock.nowMs += 1;
+  await expect(current.scopeOf(claims)).rejects.toMatchObject({ code: 'store_unavailable' });
   table.isBroken = false;
   table.users = [];
   clock.nowMs += 5000;
@@ -101,6 +103,15 @@ it('reads again for a token that is newer than what it knows, and for a user it 
   clock.nowMs += 1000;
   expect(await current.scopeOf({ ...claims, username: 'cleo', version: 8 })).toBe(SCOPE);
   expect(table.readCount).toBe(3);
+});
+
+it('refuses nobody for good whom it could not look up', async () => {
+  const { table, current } = setUp();
+  await current.scopeOf(claims);
+  table.isBroken = true;
+  await expect(current.scopeOf({ ...claims, version: 6 })).rejects.toThrow('no answer');
+  await expect(current.scopeOf({ ...claims, username: 'bob' })).rejects.toThrow('no answer');
+  expect(table.readCount).toBe(2);
 });
 
 it('knows who logged in during a read that does not have them', async () => {

@@ -74,3 +74,20 @@ it('says that a renewal failed, keeps the last answer, and tries again', async (
   await again;
   expect(await kept.get()).toBe(3);
 });
+
+it('has no answer when the last one is older than a minute', async () => {
+  const first = kept.get();
+  (await gate(0)).pass(1);
+  await first;
+  nowMs += 60_000;
+  const second = kept.get();
+  (await gate(1)).fail();
+  expect(await second).toBe(1);
+  nowMs += 1;
+  expect(await kept.get()).toBeUndefined();
+  const anew = kept.getAnew(0);
+  (await gate(2)).fail();
+  await expect(anew).rejects.toThrow('no answer');
+  await expect(kept.getAnew(1000)).rejects.toThrow('no answer');
+  expect(gates).toHaveLength(3);
+});

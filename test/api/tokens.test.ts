@@ -10,7 +10,7 @@ import { CurrentKeys } from '../../src/api/api-keys/current-keys.ts';
 import { authenticate, authRoutes } from '../../src/api/auth/auth-routes.ts';
 import { createAuth } from '../../src/api/auth/create-auth.ts';
 import { readSigningKey, replaceSigningKey } from '../../src/api/auth/key-files.ts';
-import { revokeKey } from '../../src/api/auth/public-keys.ts';
+import { publishKey, revokeKey } from '../../src/api/auth/public-keys.ts';
 import { signLocalToken } from '../../src/api/auth/tokens.ts';
 import { toVerifyingKey } from '../../src/api/auth/verifying-key.ts';
 import { Front } from '../../src/api/front.ts';
@@ -195,6 +195,11 @@ describe('keys', () => {
     expect([await me(one, token), await me(two, token)]).toEqual([200, 200]);
     replaceSigningKey(one.keys.directory, one.clock.nowMs);
     await revokeKey(clickhouse.store, third, one.clock.nowMs);
+    advance(60_000);
+    expect([await me(one, token), await me(two, token)]).toEqual([401, 401]);
+    // A program that still has the old file publishes it again: that does not bring it back.
+    const nowMs = one.clock.nowMs + 1000;
+    await publishKey(clickhouse.store, third, { nowMs, expiresMs: nowMs + 20 * DAY_MS });
     advance(60_000);
     expect([await me(one, token), await me(two, token)]).toEqual([401, 401]);
     expect(await me(two, (await login(one)).access_token)).toBe(200);
@@ -408,6 +413,8 @@ it('goes on with what was read last while ClickHouse does not answer, and says 5
     expect(await me(one, unknown)).toBe(503);
     advance(20_000);
     expect(await me(one, token)).toBe(200);
+    advance(60_000);
+    expect(await me(one, token)).toBe(503);
   } finally {
     clickhouse.thaw();
   }

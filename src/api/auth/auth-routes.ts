@@ -27,7 +27,7 @@ import type { PasswordGate } from './password-gate.ts';
 import { checkPassword } from './passwords.ts';
 import type { Sessions } from './sessions.ts';
 import { TICKET_SECONDS } from './token-lifetimes.ts';
-import { type AccessClaims, type TokenPair, type Tokens, unauthorized } from './tokens.ts';
+import { type AccessClaims, isLocal, type TokenPair, type Tokens, unauthorized } from './tokens.ts';
 import type { User, Users } from './users.ts';
 import { toJwk } from './verifying-key.ts';
 
@@ -63,7 +63,11 @@ export async function authenticate(
   }
   const claims = await readClaims(request, ports, options);
   const scope = await ports.currentUsers.scopeOf(claims);
-  if (scope === undefined || (await ports.sessions.hasEnded(claims.sessionId))) throw unauthorized();
+  const hasEnded = await ports.sessions.hasEnded(claims.sessionId);
+  if (scope === undefined || hasEnded === true) throw unauthorized();
+  if (hasEnded === undefined && !isLocal(claims)) {
+    throw new MillraceError('store_unavailable', 'Whether the session has ended could not be read.');
+  }
   return { ...claims, scope };
 }
 

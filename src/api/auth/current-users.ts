@@ -6,7 +6,7 @@ import { errorMessage } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry.ts';
 import { type Scope, UNSCOPED } from '../scope.ts';
 import { FreshRows } from './fresh-rows.ts';
-import { type AccessClaims, LOCAL_SUBJECT } from './tokens.ts';
+import { type AccessClaims, isLocal } from './tokens.ts';
 import type { User, Users } from './users.ts';
 
 export interface CurrentUsersPorts {
@@ -37,9 +37,9 @@ export class CurrentUsers {
   }
 
   /** Scope of the user the token is for, undefined when it does not stand any more; `store_unavailable` when unknown. */
-  async scopeOf({ username, role, version }: AccessClaims): Promise<Scope | undefined> {
-    // Whoever holds the signing key made it, for a user that has no row.
-    if (username === LOCAL_SUBJECT.username && version === LOCAL_SUBJECT.version) return UNSCOPED;
+  async scopeOf(claims: AccessClaims): Promise<Scope | undefined> {
+    if (isLocal(claims)) return UNSCOPED;
+    const { username, role, version } = claims;
     let user = await this.#rows.get(username);
     if (user === undefined) user = await this.#rows.getAnew(username, UNKNOWN_GAP_MS);
     // The token was issued by another instance, after what is known here: only the row tells the scope.

@@ -46,12 +46,12 @@ export class FreshRows<Row extends Versioned> {
     this.#learned.set(key, row);
   }
 
-  /** Rejects with `store_unavailable` before the first answer: then nobody knows what may be done. */
+  /** Rejects with `store_unavailable` without an answer of the last minute: then nobody knows what may be done. */
   async get(key: string): Promise<Row | undefined> {
     return this.#row(key, await this.#kept.get());
   }
 
-  /** The same from a read that begins now, unless the last one began less than `gapMs` ago. */
+  /** The same from a read that begins now, unless the last one began less than `gapMs` ago; rejects as that did. */
   async getAnew(key: string, gapMs: number): Promise<Row | undefined> {
     return this.#row(key, await this.#kept.getAnew(gapMs));
   }

@@ -50,6 +50,8 @@ export class KnownAddresses {
       now: ports.now,
       refreshAfterMs: REFRESH_AFTER_MS,
       maxAgeMs: MAX_AGE_MS,
+      // Old ones are better than none: they only slow guessing down less.
+      goodForMs: Number.POSITIVE_INFINITY,
     });
   }
 

@@ -19,13 +19,16 @@ interface KeyRow {
 export const MAX_KEYS = 64;
 /** In a millisecond: versions are microseconds since the epoch. */
 const MICROSECONDS = 1000;
+/** `expires_at` of a row that revokes. */
+const REVOKED_MS = 0;
 const WRITE_TIMEOUT_MS = 5000;
 
+/** A key that was revoked once stays so, whatever its owner publishes afterwards. */
 const SELECT_KEYS = `
 SELECT id, argMax(k.x, k.version) AS x, toUnixTimestamp64Milli(argMax(k.expires_at, k.version)) AS expires_ms
 FROM auth_keys AS k
 GROUP BY id
-HAVING expires_ms > {now_ms:Int64}
+HAVING expires_ms > {now_ms:Int64} AND min(k.expires_at) > toDateTime64(0, 3, 'UTC')
 ORDER BY expires_ms DESC
 LIMIT {max_keys:UInt8}`;
 
@@ -53,10 +56,9 @@ export async function publishKey(
   await write(store, key, { version: nowMs * MICROSECONDS, expiresMs });
 }
 
-/** Resolves when no program that reads from now on accepts the key; those that have it read within a minute. */
+/** Final. Resolves when no program that reads from now on accepts the key; those that have it read within a minute. */
 export async function revokeKey(store: QueryPort, key: VerifyingKey, nowMs: number): Promise<void> {
-  // Above what its owner published in the same millisecond.
-  await write(store, key, { version: nowMs * MICROSECONDS + 1, expiresMs: 0 });
+  await write(store, key, { version: nowMs * MICROSECONDS, expiresMs: REVOKED_MS });
 }
 
 async function write(

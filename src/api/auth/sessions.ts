@@ -76,10 +76,10 @@ export class Sessions {
     this.#endedHere.add(sessionId);
   }
 
-  /** Never rejects: while ClickHouse cannot be asked, the last answer counts. */
-  async hasEnded(sessionId: string): Promise<boolean> {
+  /** While ClickHouse cannot be asked, the last answer counts for a minute; then it is undefined. Never rejects. */
+  async hasEnded(sessionId: string): Promise<boolean | undefined> {
     if (this.#endedHere.has(sessionId)) return true;
-    return (await this.#ended.get())?.has(sessionId) ?? false;
+    return (await this.#ended.get())?.has(sessionId);
   }
 
   /**

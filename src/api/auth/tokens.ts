@@ -47,7 +47,12 @@ export interface TokenKeys {
 }
 
 /** Subject of the tokens that this machine's command line signs for itself; rows of users have higher versions. */
-export const LOCAL_SUBJECT = { username: 'command-line', version: 0 } as const;
+const LOCAL_SUBJECT = { username: 'command-line', version: 0 } as const;
+
+/** Whether whoever holds the signing key made the token, for a user that has no row. */
+export function isLocal({ username, version }: AccessClaims): boolean {
+  return username === LOCAL_SUBJECT.username && version === LOCAL_SUBJECT.version;
+}
 
 type Kind = 'access' | 'refresh' | 'ticket';
 

@@ -1,6 +1,7 @@
 /**
  * Table `users`: append-only, the highest version of a name counts.
  */
+import { MillraceError } from '../../errors.ts';
 import type { QueryOptions, QueryPort } from '../../pipeline/query-port.ts';
 import type { Role } from '../route.ts';
 import { type Scope, UNSCOPED } from '../scope.ts';
@@ -61,6 +62,14 @@ SELECT name, version, '' AS password_hash, grants, is_disabled, is_removed, chan
     toUnixTimestamp64Milli(changed_at) AS changed_ms
 FROM users WHERE name = {name:String} ORDER BY version DESC LIMIT {limit:UInt32}`;
 
+const SELECT_SINCE = `
+SELECT name, version, password_hash, grants, is_disabled, is_removed, changed_by,
+    toUnixTimestamp64Milli(changed_at) AS changed_ms
+FROM users WHERE name = {name:String} AND version > {version:UInt64} ORDER BY version LIMIT {limit:UInt32}`;
+/** Changes of a user that other programs make within one, and how often one is joined with them. */
+const MAX_JOINED = 1000;
+const MAX_JOINS = 10;
+
 export class UserTable {
   readonly #store: QueryPort;
 
@@ -90,6 +99,25 @@ export class UserTable {
     return rows.map((row) => ({ ...toUser(row), isRemoved: row.is_removed }));
   }
 
+  /**
+   * Adds `next`, made of `row`, and joins it with what other programs wrote since `row` was read: each of the fields
+   * is as it was last changed. `store_unavailable` when others change the user all the time.
+   */
+  async change(row: UserRow, next: WrittenUser, changedBy: string): Promise<UserVersion> {
+    const { name, version } = row;
+    let after = await this.write(next, version, changedBy);
+    for (let joins = 0; joins < MAX_JOINS; joins++) {
+      const params = { name, version, limit: MAX_JOINED };
+      const since = await this.#store.query<UserRow>(SELECT_SINCE, params);
+      const joined = since.reduce<WrittenUser>((sum, other) => ({ ...sum, ...changes(row, other) }), row);
+      const newest = since.at(-1);
+      const isJoined = newest === undefined || Object.keys(changes(joined, newest)).length === 0;
+      if (isJoined) return { ...after, isRemoved: joined.is_removed };
+      after = await this.write(joined, newest.version, changedBy);
+    }
+    throw new MillraceError('store_unavailable', 'The user is being changed by others: try again.');
+  }
+
   /** Adds a version above `before`. */
   async write(written: WrittenUser, before: number, changedBy: string): Promise<User> {
     const { name, password_hash, grants, is_disabled, is_removed } = written;
@@ -99,6 +127,16 @@ export class UserTable {
     await this.#store.insertJson('users', [{ ...row, version, changed_at: toSqlTime(changedMs * 1000) }]);
     return toUser({ ...row, version, changed_ms: changedMs });
   }
+}
+
+/** Those fields of `to` that are not as in `from`. */
+function changes(from: WrittenUser, to: WrittenUser): Partial<WrittenUser> {
+  return {
+    ...(to.password_hash !== from.password_hash && { password_hash: to.password_hash }),
+    ...(to.grants !== from.grants && { grants: to.grants }),
+    ...(to.is_disabled !== from.is_disabled && { is_disabled: to.is_disabled }),
+    ...(to.is_removed !== from.is_removed && { is_removed: to.is_removed }),
+  };
 }
 
 /** A user whose grants are not understood may not log in. */

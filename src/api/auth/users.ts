@@ -7,6 +7,7 @@ import { ROLES, type Role } from '../route.ts';
 import { type Scope, UNSCOPED } from '../scope.ts';
 import { checkGrant, formatGrants, parseGrants } from './grants.ts';
 import { checkPassword, newRandomPassword, PasswordHasher } from './passwords.ts';
+import { Turns } from './turns.ts';
 import {
   toUser,
   type User,
@@ -74,10 +75,11 @@ export function createUsers(store: QueryPort): Users {
   return new TableUsers(new UserTable(store));
 }
 
-/** Adds and finds users, and changes them one step after the other; no state but the table's. */
+/** Adds and finds users, and changes each one step after the other; no state but the table's. */
 class TableUsers implements Users {
   readonly #table: UserTable;
   readonly #hasher = new PasswordHasher();
+  readonly #turns = new Turns();
 
   constructor(table: UserTable) {
     this.#table = table;
@@ -89,14 +91,16 @@ class TableUsers implements Users {
     checkRole(role);
     checkGrant({ role, scope });
     checkPassword(password);
-    const before = await this.#table.find(name);
-    if (before?.is_removed === false) {
-      throw new MillraceError('unprocessable', `There is a user ${quoteValue(name)} already.`);
-    }
     const password_hash = await this.#hasher.hash(password);
     const granted = { name, password_hash, grants: formatGrants({ role, scope }) };
-    const row = { ...granted, is_disabled: false, is_removed: false };
-    return await this.#table.write(row, before?.version ?? 0, changedBy);
+    return await this.#turns.run(name, async () => {
+      const before = await this.#table.find(name);
+      if (before?.is_removed === false) {
+        throw new MillraceError('unprocessable', `There is a user ${quoteValue(name)} already.`);
+      }
+      const row = { ...granted, is_disabled: false, is_removed: false };
+      return await this.#table.write(row, before?.version ?? 0, changedBy);
+    });
   }
 
   list(options?: QueryOptions, range?: UserRange): Promise<User[]> {
@@ -112,7 +116,9 @@ class TableUsers implements Users {
     const { role, scope, password, isDisabled } = change;
     if (role !== undefined) checkRole(role);
     if (password !== undefined) checkPassword(password);
-    return await this.#replace(name, changing, async (row) => {
+    // Takes long, so before the row is read.
+    const hash = password === undefined ? undefined : await this.#hasher.hash(password);
+    return await this.#replace(name, changing, (row) => {
       const grant = parseGrants(row.grants);
       const next = { role: role ?? grant?.role ?? 'viewer', scope: scope ?? grant?.scope ?? UNSCOPED };
       checkGrant(next);
@@ -120,7 +126,7 @@ class TableUsers implements Users {
       return {
         ...row,
         grants: isGranted ? formatGrants(next) : row.grants,
-        password_hash: password === undefined ? row.password_hash : await this.#hasher.hash(password),
+        password_hash: hash ?? row.password_hash,
         is_disabled: isDisabled ?? row.is_disabled,
       };
     });
@@ -132,7 +138,7 @@ class TableUsers implements Users {
 
   /** The hash goes too: what is left is who the user was. */
   remove(name: string, changing: Changing): Promise<User> {
-    return this.#replace(name, changing, async (row) => ({ ...row, password_hash: '', is_removed: true }));
+    return this.#replace(name, changing, (row) => ({ ...row, password_hash: '', is_removed: true }));
   }
 
   history(name: string, limit: number): Promise<UserVersion[]> {
@@ -155,26 +161,26 @@ class TableUsers implements Users {
     return password === undefined ? chosen : undefined;
   }
 
-  async #replace(
-    name: string,
-    { changedBy, check }: Changing,
-    make: (row: UserRow) => Promise<WrittenUser>,
-  ): Promise<User> {
-    const row = await this.#table.find(name);
-    if (row === undefined || row.is_removed) {
-      throw new MillraceError('not_found', `There is no user ${quoteValue(name)}.`);
-    }
-    const before = toUser(row);
-    check?.(before);
-    const next = await make(row);
-    const endsAdmin = isActiveAdmin(before) && !isActiveAdmin(toUser({ ...row, ...next }));
+  #replace(name: string, changing: Changing, make: (row: UserRow) => WrittenUser): Promise<User> {
+    return this.#turns.run(name, async () => {
+      const row = await this.#table.find(name);
+      if (row === undefined || row.is_removed) throw noUser(name);
+      changing.check?.(toUser(row));
+      return await this.#write(row, make(row), changing.changedBy);
+    });
+  }
+
+  async #write(row: UserRow, next: WrittenUser, changedBy: string): Promise<User> {
+    const { name } = row;
+    const endsAdmin = isActiveAdmin(toUser(row)) && !isActiveAdmin(toUser({ ...row, ...next }));
     if (endsAdmin && !(await this.#hasOtherAdmin(name))) throw lastAdmin();
-    const after = await this.#table.write(next, row.version, changedBy);
+    const after = await this.#table.change(row, next, changedBy);
     // Another admin may have been ended at the same time, elsewhere: then both are taken back.
     if (endsAdmin && !(await this.#hasOtherAdmin(name))) {
       await this.#table.write(row, after.version, changedBy);
       throw lastAdmin();
     }
+    if (after.isRemoved && !next.is_removed) throw noUser(name);
     return after;
   }
 
@@ -186,6 +192,10 @@ class TableUsers implements Users {
 
 function isActiveAdmin({ role, isDisabled }: User): boolean {
   return role === 'admin' && !isDisabled;
+}
+
+function noUser(name: string): MillraceError {
+  return new MillraceError('not_found', `There is no user ${quoteValue(name)}.`);
 }
 
 function lastAdmin(): MillraceError {

@@ -1,0 +1,82 @@
+/**
+ * Changes of one user at the same time, in one program and in two: none undoes another.
+ */
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createUsers, type UserChange, type Users } from '../../src/api/auth/users.ts';
+import type { QueryPort } from '../../src/pipeline/query-port.ts';
+import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
+
+const PASSWORD = 'correct horse';
+const NEW_PASSWORD = 'battery staple';
+const by = { changedBy: 'test' };
+let clickhouse: TestClickHouse;
+let users: Users;
+
+beforeAll(async () => {
+  clickhouse = await startClickHouse();
+  users = createUsers(clickhouse.store);
+});
+
+afterAll(() => clickhouse.stop());
+
+beforeEach(async () => {
+  await clickhouse.store.command('TRUNCATE TABLE users');
+  await users.add({ name: 'root', password: PASSWORD, role: 'admin' }, 'test');
+  await users.add({ name: 'ann', password: PASSWORD, role: 'admin' }, 'test');
+});
+
+/** A program that does `meanwhile` once, after its first query or before its first insert. */
+function otherProgram(moment: 'query' | 'insert', meanwhile: () => Promise<unknown>): Users {
+  const { store } = clickhouse;
+  let isDone = false;
+  const atMoment = async (now: 'query' | 'insert') => {
+    if (now !== moment || isDone) return;
+    isDone = true;
+    await meanwhile();
+  };
+  const port: QueryPort = {
+    select: (...args) => store.select(...args),
+    stream: (...args) => store.stream(...args),
+    query: async <T>(...args: Parameters<QueryPort['query']>) => {
+      const rows = await store.query<T>(...args);
+      await atMoment('query');
+      return rows;
+    },
+    insertJson: async (...args) => {
+      await atMoment('insert');
+      await store.insertJson(...args);
+    },
+  };
+  return createUsers(port);
+}
+
+const CHANGES: readonly UserChange[] = [
+  { isDisabled: true },
+  { role: 'viewer' },
+  { role: 'viewer', scope: { services: ['web'] } },
+];
+
+it.each(CHANGES)('%j outlasts a change of the password in the same program', async (change) => {
+  await Promise.all([users.setPassword('ann', NEW_PASSWORD, 'ann'), users.change('ann', change, by)]);
+  expect(await users.find('ann')).toMatchObject(change);
+  await users.change('ann', { isDisabled: false }, by);
+  expect(await users.verify('ann', NEW_PASSWORD)).toMatchObject({ name: 'ann' });
+});
+
+it.each(['query', 'insert'] as const)(
+  'what another program does at its %s outlasts a change of the password',
+  async (moment) => {
+    for (const change of CHANGES) {
+      const other = otherProgram(moment, () => users.change('ann', change, by));
+      await other.setPassword('ann', NEW_PASSWORD, 'ann');
+      expect(await users.find('ann')).toMatchObject(change);
+      await users.change('ann', { role: 'admin', scope: {}, isDisabled: false }, by);
+      expect(await users.verify('ann', NEW_PASSWORD)).toMatchObject({ role: 'admin' });
+      await users.setPassword('ann', PASSWORD, 'test');
+    }
+    const other = otherProgram(moment, () => users.remove('ann', by));
+    await expect(other.setPassword('ann', NEW_PASSWORD, 'ann')).rejects.toMatchObject({ code: 'not_found' });
+    expect(await users.find('ann')).toBeUndefined();
+    expect(await users.verify('ann', NEW_PASSWORD)).toBeUndefined();
+  },
+);
