@@ -35,6 +35,7 @@ export const ERROR_KINDS = {
   not_found: { status: 404, isRetryable: false, title: 'Not found' },
   method_not_allowed: { status: 405, isRetryable: false, title: 'Method not allowed' },
   not_acceptable: { status: 406, isRetryable: false, title: 'Not acceptable' },
+  already_exists: { status: 409, isRetryable: false, title: 'It exists already' },
   precondition_failed: { status: 412, isRetryable: false, title: 'Precondition failed' },
   payload_too_large: { status: 413, isRetryable: false, title: 'Payload is too large' },
   unsupported_media_type: { status: 415, isRetryable: false, title: 'Unsupported media type' },

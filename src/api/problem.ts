@@ -26,13 +26,12 @@ export interface ProblemExtras {
 }
 
 export function problemResponse(error: MillraceError, extras: ProblemExtras = {}): HttpResponse {
-  const { status, title } = ERROR_KINDS[error.code];
-  const mayRetry = status === 503 || status === 429 || status === 409;
+  const { status, title, isRetryable } = ERROR_KINDS[error.code];
   return {
     status,
     headers: {
       'Content-Type': 'application/problem+json',
-      ...(mayRetry ? { 'Retry-After': String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS) } : {}),
+      ...(isRetryable ? { 'Retry-After': String(error.retryAfterSeconds ?? RETRY_AFTER_SECONDS) } : {}),
       ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
       ...extras.headers,
     },

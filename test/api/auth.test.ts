@@ -307,7 +307,7 @@ describe('users', () => {
     const codes = (await Promise.allSettled(refusals)).map((result) =>
       result.status === 'rejected' ? (result.reason as { code: string }).code : 'accepted',
     );
-    expect(codes).toEqual([...Array<string>(4).fill('unprocessable'), 'not_found']);
+    expect(codes).toEqual(['already_exists', ...Array<string>(3).fill('unprocessable'), 'not_found']);
     const [{ count } = { count: 0 }] = await clickhouse.store.query<{ count: number }>(
       "SELECT count() AS count FROM users WHERE name = 'dora'",
     );

@@ -80,3 +80,19 @@ it.each(['query', 'insert'] as const)(
     expect(await users.verify('ann', NEW_PASSWORD)).toBeUndefined();
   },
 );
+
+it('whose grants are not understood need both role and scope', async () => {
+  const row = {
+    name: 'eve',
+    version: 1,
+    password_hash: '',
+    grants: '[{"role":"owner"}]',
+    is_disabled: false,
+  };
+  await clickhouse.store.insertJson('users', [{ ...row, is_removed: false, changed_by: 'a later program' }]);
+  for (const change of [{ role: 'viewer' }, { scope: { services: ['web'] } }] as const) {
+    await expect(users.change('eve', change, by)).rejects.toMatchObject({ code: 'unprocessable' });
+  }
+  const both = { role: 'viewer', scope: { services: ['web'] } } as const;
+  expect(await users.change('eve', both, by)).toMatchObject(both);
+});

@@ -27,7 +27,7 @@ describe('commands on a data directory without a running program', () => {
     expect(added).toMatchObject({ code: 0, stdout: '{"name":"anna","role":"analyst"}\n' });
     const again = await run(['user', 'add', 'anna', '--password-file', '-'], 'correct-horse\n');
     expect(again.code).toBe(1);
-    expect(JSON.parse(again.stderr)).toMatchObject({ status: 422, code: 'unprocessable' });
+    expect(JSON.parse(again.stderr)).toMatchObject({ status: 409, code: 'already_exists' });
     const listed = JSON.parse((await run(['user', 'list'])).stdout);
     expect(listed.data).toMatchObject([{ name: 'anna', role: 'analyst', disabled: false }]);
     expect((await run(['user', 'passwd', 'anna'], 'battery-staple\n')).code).toBe(0);

@@ -515,7 +515,7 @@ export type NothingIngested = {
   readonly status: number;
   /** What could not be done, and why */
   readonly detail: string;
-  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'precondition_failed' | 'payload_too_large' | 'unsupported_media_type' | 'query_too_costly' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
+  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'already_exists' | 'precondition_failed' | 'payload_too_large' | 'unsupported_media_type' | 'query_too_costly' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
   /** As in the log of the program */
   readonly request_id?: string;
   /** Of the `traceparent` that came with the request */
@@ -594,7 +594,7 @@ export type Problem = {
   readonly status: number;
   /** What could not be done, and why */
   readonly detail: string;
-  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'precondition_failed' | 'payload_too_large' | 'unsupported_media_type' | 'query_too_costly' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
+  readonly code: 'usage' | 'config_invalid' | 'platform_unsupported' | 'store_unavailable' | 'store_overloaded' | 'store_refused' | 'address_unavailable' | 'migration_conflict' | 'sources_exhausted' | 'data_dir_in_use' | 'disk_full' | 'bus_unavailable' | 'thread_died' | 'lane_closed' | 'shutting_down' | 'deadline_exceeded' | 'bad_request' | 'unauthorized' | 'forbidden' | 'not_found' | 'method_not_allowed' | 'not_acceptable' | 'already_exists' | 'precondition_failed' | 'payload_too_large' | 'unsupported_media_type' | 'query_too_costly' | 'unprocessable' | 'idempotency_key_reused' | 'request_in_progress' | 'too_many_requests' | 'internal';
   /** As in the log of the program */
   readonly request_id?: string;
   /** Of the `traceparent` that came with the request */

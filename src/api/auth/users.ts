@@ -43,13 +43,14 @@ export interface Changing {
 }
 
 export interface Users {
-  /** `unprocessable` when the name is taken, or name, password, role or scope are not possible. */
+  /** `already_exists` when the name is taken; `unprocessable` when name, password, role or scope are not possible. */
   add(user: NewUser, changedBy: string): Promise<User>;
   /** All users, or those of a range, in the order of their names. */
   list(options?: QueryOptions, range?: UserRange): Promise<User[]>;
   find(name: string): Promise<User | undefined>;
   /**
-   * `not_found` without such a user, `unprocessable` when nobody could manage users any more. Ends the tokens of the
+   * `not_found` without such a user, `unprocessable` when nobody could manage users any more, or when only role or
+   * scope is given and the other is not known. Ends the tokens of the
    * user, access tokens within about ten seconds.
    */
   change(name: string, change: UserChange, changing: Changing): Promise<User>;
@@ -96,7 +97,7 @@ class TableUsers implements Users {
     return await this.#turns.run(name, async () => {
       const before = await this.#table.find(name);
       if (before?.is_removed === false) {
-        throw new MillraceError('unprocessable', `There is a user ${quoteValue(name)} already.`);
+        throw new MillraceError('already_exists', `There is a user ${quoteValue(name)} already.`);
       }
       const row = { ...granted, is_disabled: false, is_removed: false };
       return await this.#table.write(row, before?.version ?? 0, changedBy);
@@ -119,13 +120,10 @@ class TableUsers implements Users {
     // Takes long, so before the row is read.
     const hash = password === undefined ? undefined : await this.#hasher.hash(password);
     return await this.#replace(name, changing, (row) => {
-      const grant = parseGrants(row.grants);
-      const next = { role: role ?? grant?.role ?? 'viewer', scope: scope ?? grant?.scope ?? UNSCOPED };
-      checkGrant(next);
       const isGranted = role !== undefined || scope !== undefined;
       return {
         ...row,
-        grants: isGranted ? formatGrants(next) : row.grants,
+        grants: isGranted ? changedGrants(row.grants, { role, scope }) : row.grants,
         password_hash: hash ?? row.password_hash,
         is_disabled: isDisabled ?? row.is_disabled,
       };
@@ -188,6 +186,20 @@ class TableUsers implements Users {
   async #hasOtherAdmin(name: string): Promise<boolean> {
     return (await this.list()).some((user) => user.name !== name && isActiveAdmin(user));
   }
+}
+
+function changedGrants(before: string, { role, scope }: Pick<UserChange, 'role' | 'scope'>): string {
+  const grant = parseGrants(before);
+  const next = { role: role ?? grant?.role, scope: scope ?? grant?.scope };
+  if (next.role === undefined || next.scope === undefined) {
+    throw new MillraceError(
+      'unprocessable',
+      'What the user may do now is not understood: give both role and scope.',
+    );
+  }
+  const changed = { role: next.role, scope: next.scope };
+  checkGrant(changed);
+  return formatGrants(changed);
 }
 
 function isActiveAdmin({ role, isDisabled }: User): boolean {

@@ -15,6 +15,7 @@ const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   unsupported_media_type: 'Send one of the media types that the reference lists for this operation.',
   unprocessable:
     'The request is understood and refused: `errors` points at the fields, or `detail` says what it would cost.',
+  already_exists: 'Take another name, or change what is there.',
   idempotency_key_reused: 'Take a new key for another body.',
   request_in_progress:
     'Send the same again a little later: it will be answered from what becomes of the first.',

@@ -91,7 +91,7 @@ export const CREATE_USER: Operation = {
   tag: 'users',
   body: jsonContent(NewUserBody, { username: 'ann', password: 'correct horse battery', role: 'viewer' }),
   answers: { 201: oneUser('Added') },
-  problems: ['unprocessable'],
+  problems: ['already_exists', 'unprocessable'],
 };
 
 export const GET_USER: Operation = {
