@@ -76,7 +76,7 @@ describe('Kafka source on a broker in trouble', () => {
     await collector.until(() => collector.recordCount() === 2, 20_000);
     const { epoch, batches } = collector.deliveries.at(-1)!;
     expect(batches.map(({ baseOffset }) => baseOffset)).toEqual([1]);
-    expect(epoch, JSON.stringify(collector.telemetry.events)).toBe(1);
+    expect({ epoch, told: epoch === 1 ? [] : collector.telemetry.events }).toEqual({ epoch: 1, told: [] });
     await collector.source.commit(epoch, [{ topic, partition: 0, offset: 2 }]);
     expect(collector.source.status()).toMatchObject({ state: 'running', isConnected: true });
   });
