@@ -21,6 +21,8 @@ export interface MutexOptions {
 
 const TABLE_ALREADY_EXISTS = 57;
 const UNKNOWN_TABLE = 60;
+/** The table was renamed or dropped while its comment was being written. */
+const ATOMIC_RENAME_FAIL = 521;
 const POLL_MS = 50;
 const DEFAULT_EXPIRY_MS = 10_000;
 const DEFAULT_WAIT_MS = 60_000;
@@ -108,7 +110,10 @@ async function renew(store: Store, table: string, mine: Claim): Promise<void> {
   const holder = await readHolder(store, table);
   if (holder?.token !== token) return;
   const expiry = (await readServerMs(store)) + expiryMs;
-  await store.command(`ALTER TABLE ${table} MODIFY COMMENT '${token} ${expiry}'`);
+  await tryCommand(store, `ALTER TABLE ${table} MODIFY COMMENT '${token} ${expiry}'`, [
+    UNKNOWN_TABLE,
+    ATOMIC_RENAME_FAIL,
+  ]);
 }
 
 /** Whether somebody holds the mutex of that name now. */

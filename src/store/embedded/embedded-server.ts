@@ -21,6 +21,7 @@ import {
   type ServerProcessOptions,
   startServerProcess,
 } from './server-process.ts';
+import { takeStartTurn } from './start-turn.ts';
 
 export interface EmbeddedServerOptions {
   readonly dataDir: string;
@@ -44,6 +45,8 @@ const ORPHAN_GRACE_MS = 5000;
 /** A program that was just killed may look alive for a moment. */
 const OWNER_GRACE_MS = 500;
 const OWNER_POLL_MS = 50;
+/** Longer than another program's start takes. */
+const TURN_MS = 60_000;
 
 export class EmbeddedServer {
   readonly headers: Readonly<Record<string, string>>;
@@ -95,14 +98,17 @@ export class EmbeddedServer {
     // One spelling per directory: the owner is recognised by the path on its command line.
     this.#dataDir = await makeDataDir(this.#dataDir);
     for (let attempt = 1; ; attempt += 1) {
-      await this.#refuseOwnedDirectory();
+      const endTurn = await takeStartTurn(this.#dataDir, TURN_MS);
       try {
+        await this.#refuseOwnedDirectory();
         this.#run(await startServerProcess(this.#processOptions()));
         return;
       } catch (error) {
         // Whoever took the directory between the check and the start is named by the check of the next round.
         if (attempt === START_ATTEMPTS || !isWorthRetrying(error)) throw error;
         await sleep(FIRST_DELAY_MS * 2 ** attempt);
+      } finally {
+        endTurn();
       }
     }
   }
