@@ -155,7 +155,13 @@ class TableUsers implements Users {
     const users = await this.list();
     if (users.length > 0) return undefined;
     const chosen = password ?? newRandomPassword();
-    await this.add({ name: ADMIN, password: chosen, role: 'admin' }, 'first start');
+    try {
+      await this.add({ name: ADMIN, password: chosen, role: 'admin' }, 'first start');
+    } catch (error) {
+      // Another program of the same first start was faster, and shows its password.
+      if (error instanceof MillraceError && error.code === 'already_exists') return undefined;
+      throw error;
+    }
     return password === undefined ? chosen : undefined;
   }
 
