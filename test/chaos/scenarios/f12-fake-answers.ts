@@ -22,7 +22,7 @@ const FAULTS: readonly StoreFault[] = [
   { kind: 'cut', at: 'answer' },
 ];
 const OUTAGE_MS = 3000;
-const STRUCK_MS = 120_000;
+const STRUCK_MS = 300_000;
 
 /** Inserts of rows that met a false answer, and were stored in spite of it or not. */
 function deniedCount({ struck }: StoreProxy, isStored: boolean): number {
