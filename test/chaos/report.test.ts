@@ -101,3 +101,20 @@ test('the closing lines of the CI script name what was skipped and why', () => {
   const said = execFileSync(process.execPath, [join(PACKAGE_ROOT, '.ci/count.mjs'), file]).toString();
   expect(said).toBe('1 skipped (F4: kill: strace is not here)\n1 passed, 0 failed\n');
 });
+
+test('of runs that were repeated the last one counts, and what the others found is told', () => {
+  const file = join(directory, 'report.md');
+  const failed = resultOf('F1', 1, { isPassed: false, findings: ['demand: too late'] });
+  writeMarkdown(file, [
+    failed,
+    resultOf('F1', 1),
+    resultOf('F1', 2),
+    resultOf('F1', 1, { sabotage: 'skip_guard' }),
+  ]);
+  const report = readFileSync(file, 'utf8');
+  expect(report).toContain('3 of 3 runs passed');
+  expect(report).toContain('## Runs that were repeated');
+  expect(report).toContain('| F1 | 1 | **failed** | 5 | demand: too late |');
+  writeMarkdown(file, [resultOf('F1', 1)]);
+  expect(readFileSync(file, 'utf8')).not.toContain('repeated');
+});

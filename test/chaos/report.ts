@@ -56,6 +56,17 @@ export function isWhole(results: readonly ScenarioResult[]): boolean {
   });
 }
 
+/** The last of each run, and those before it: of runs that were repeated. */
+export function splitRepeated(results: readonly ScenarioResult[]) {
+  const runOf = ({ id, seed, scale, sabotage = '' }: ScenarioResult): string =>
+    [id, seed, scale, sabotage].join(' ');
+  const last = new Map(results.map((result) => [runOf(result), result]));
+  return {
+    last: [...last.values()],
+    earlier: results.filter((result) => last.get(runOf(result)) !== result),
+  };
+}
+
 export function writeReport(results: readonly ScenarioResult[]): void {
   saveResult('chaos', { results }, { isPrinted: false });
   writeMarkdown(join(PACKAGE_ROOT, 'docs/chaos-report.md'), results);
@@ -79,7 +90,8 @@ function commitNow(): string {
   return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: PACKAGE_ROOT }).toString().trim();
 }
 
-function reportMarkdown(results: readonly ScenarioResult[], commit: string): string {
+function reportMarkdown(all: readonly ScenarioResult[], commit: string): string {
+  const { last: results, earlier } = splitRepeated(all);
   const machine = `${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 1024 ** 3)} GiB`;
   const passedCount = results.filter(({ isPassed }) => isPassed).length;
   const skippedCount = results.filter(({ skipped }) => skipped !== undefined).length;
@@ -106,10 +118,30 @@ function reportMarkdown(results: readonly ScenarioResult[], commit: string): str
       (result) =>
         `| ${result.id} | \`${result.sabotage ?? ''}\` | ${result.seed} | ${verdict(result, ['yes', '**no**'])} | ${cell(result.findings[0] ?? '')} |`,
     ),
+    ...repeatedSection(earlier),
     '',
     '## What /readyz said, and what was found',
     ...results.filter(({ skipped }) => skipped === undefined).flatMap(details),
   ].join('\n')}\n`;
+}
+
+/** Nothing that failed goes without saying. */
+function repeatedSection(earlier: readonly ScenarioResult[]): string[] {
+  if (earlier.length === 0) return [];
+  return [
+    '',
+    '## Runs that were repeated',
+    '',
+    'What was found the time before; above stands the last time.',
+    '',
+    '| scenario | seed | verdict | records | what was found |',
+    '|---|---|---|---|---|',
+    ...earlier.map((result) => {
+      const { id, seed, recordCount, findings } = result;
+      const found = findings.slice(0, MAX_FINDINGS).map(cell).join('; ');
+      return `| ${id} | ${seed} | ${verdict(result)} | ${COUNT.format(recordCount)} | ${found} |`;
+    }),
+  ];
 }
 
 function verdict(

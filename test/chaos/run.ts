@@ -6,7 +6,15 @@
 import { parseArgs } from 'node:util';
 import type { Sabotage } from '../../src/failpoints.ts';
 import { startBroker } from '../support/kafka-broker.ts';
-import { appendResult, isWhole, MIN_SEEDS, readResults, writeMarkdown, writeReport } from './report.ts';
+import {
+  appendResult,
+  isWhole,
+  MIN_SEEDS,
+  readResults,
+  splitRepeated,
+  writeMarkdown,
+  writeReport,
+} from './report.ts';
 import { runScenario, type ScenarioResult } from './run-scenario.ts';
 import type { Scale, Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios/index.ts';
@@ -123,9 +131,11 @@ function finish(results: readonly ScenarioResult[]): void {
   if (flags.report !== undefined) writeMarkdown(flags.report, results);
   else if (isWhole(results)) writeReport(results);
   else console.log('No report: not all scenarios were run (--report FILE writes one)');
-  const skippedCount = results.filter(({ skipped }) => skipped !== undefined).length;
-  const passedCount = results.filter(({ isPassed }) => isPassed).length;
-  const failedCount = results.length - passedCount - skippedCount;
+  const { last, earlier } = splitRepeated(results);
+  const skippedCount = last.filter(({ skipped }) => skipped !== undefined).length;
+  const passedCount = last.filter(({ isPassed }) => isPassed).length;
+  const failedCount = last.length - passedCount - skippedCount;
+  if (earlier.length > 0) console.log(`${earlier.length} earlier results of runs that were repeated`);
   console.log(`${passedCount} passed, ${failedCount} failed, ${skippedCount} skipped`);
   const areSkipsRight = flags['allow-skips'] || skippedCount === 0;
   process.exitCode = failedCount === 0 && areSkipsRight && passedCount > 0 ? 0 : 1;
