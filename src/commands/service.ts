@@ -252,6 +252,7 @@ export class Service {
     const api = new ApiThread(this.#apiSettings(opened, { letterKeys, cursorSecret }), {
       ingest,
       status,
+      stored: this.pipeline.coordinator.stored,
       telemetry: this.#telemetry,
     });
     this.#http = api;

@@ -58,7 +58,7 @@ export async function storeAdopted(
     openLane: async (onLost) => {
       if (lane !== undefined) throw new MillraceError('lane_closed', 'The lane was taken over again.');
       lane = coordinator.openLane(
-        { ...standing, name: 'http', startOffset: place.fromOffset, onLost },
+        { ...standing, name: 'http', startOffset: place.fromOffset, isAdopted: true, onLost },
         standing,
       );
       return lane;

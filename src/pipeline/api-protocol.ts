@@ -6,6 +6,7 @@ import type { InternalEventName, TelemetryFields } from '../telemetry.ts';
 import type { IngestOptions, IngestOutcome } from './ingest-port.ts';
 import type { BodyFormat } from './parse-protocol.ts';
 import type { SnapshotKind, StatusSnapshots } from './status-port.ts';
+import type { StoredNews } from './stored-port.ts';
 
 /** How to reach ClickHouse. The password crosses in clear inside the process: a `Secret` is a class. */
 interface ApiStoreSettings {
@@ -76,6 +77,8 @@ export type ToApi =
       readonly id: number;
       readonly answer: { readonly value: StatusSnapshots[SnapshotKind] } | { readonly error: PlainError };
     }
+  /** To the follower that asked last; its blocks are moved. */
+  | { readonly kind: 'stored'; readonly id: number; readonly news: StoredNews }
   /** Stop listening, let requests finish until the deadline, close, end the thread. */
   | { readonly kind: 'stop'; readonly deadlineMs: number }
   /** Close everything at once: the process is ending. */
@@ -93,6 +96,9 @@ export type FromApi =
       readonly options: IngestOptions;
     }
   | { readonly kind: 'snapshot'; readonly id: number; readonly what: SnapshotKind }
+  | { readonly kind: 'follow_stored'; readonly id: number }
+  | { readonly kind: 'unfollow_stored'; readonly id: number }
+  | { readonly kind: 'stored_taken'; readonly byteCount: number }
   | {
       readonly kind: 'telemetry';
       readonly event: InternalEventName;

@@ -8,12 +8,15 @@ import { workerFile } from '../worker-file.ts';
 import type { ApiSettings, ApiWorkerData, FromApi, ToApi } from './api-protocol.ts';
 import type { IngestPort } from './ingest-port.ts';
 import type { SnapshotKind, StatusPort } from './status-port.ts';
+import type { StoredNews, StoredPort } from './stored-port.ts';
 
 /** Where the API thread's questions end up on the main thread. */
 export interface ApiThreadPorts {
   /** Absent: this program takes no logs over HTTP, and `POST /logs` is answered with 404. */
   readonly ingest?: IngestPort;
   readonly status: StatusPort;
+  /** Absent: nobody here stores logs. */
+  readonly stored?: StoredPort;
   readonly telemetry: Telemetry;
 }
 
@@ -42,6 +45,7 @@ export class ApiThread {
   #worker: Worker | undefined;
   #isHalted = newFlag();
   #address: ApiAddress | undefined;
+  #follow: { readonly id: number; readonly end: () => void } | undefined;
   #isStopping = false;
   #deathCount = 0;
   #restart: NodeJS.Timeout | undefined;
@@ -104,6 +108,7 @@ export class ApiThread {
       });
       worker.on('exit', (code) => {
         this.#worker = undefined;
+        this.#follow?.end();
         reject(failure ?? new MillraceError('thread_died', `The API thread ended with code ${code}.`));
         this.#died(failure, code);
       });
@@ -137,6 +142,15 @@ export class ApiThread {
       case 'snapshot':
         void this.#snapshot(worker, message.id, message.what);
         return;
+      case 'follow_stored':
+        this.#followStored(message.id);
+        return;
+      case 'unfollow_stored':
+        if (message.id === this.#follow?.id) this.#follow.end();
+        return;
+      case 'stored_taken':
+        this.#ports.stored?.taken(message.byteCount);
+        return;
       case 'telemetry':
         this.#ports.telemetry.emit(message.event, message.fields, message.amount);
         return;
@@ -163,8 +177,20 @@ export class ApiThread {
     if (worker === this.#worker) this.#post({ kind: 'snapshot_answer', id, answer });
   }
 
-  #post(message: ToApi): void {
-    this.#worker?.postMessage(message);
+  #followStored(id: number): void {
+    const end = this.#ports.stored?.follow((news) => this.#tell(id, news));
+    this.#follow = end && { id, end };
+  }
+
+  #tell(id: number, news: StoredNews): void {
+    this.#post(
+      { kind: 'stored', id, news },
+      news.stretches.flatMap(({ blocks = [] }) => blocks),
+    );
+  }
+
+  #post(message: ToApi, moved: readonly ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(message, moved);
   }
 
   /**

@@ -7,11 +7,13 @@ import { blockBytesOf, type Chunk, type ChunkOutcome } from './chunk.ts';
 import type { Lane } from './lane.ts';
 import type { Block, ParseResult } from './parse-protocol.ts';
 import type { BlockTable } from './ports.ts';
+import type { StoredFeed } from './stored-feed.ts';
 import type { WriteRequest, Writer } from './writer.ts';
 
 export type Writers = Readonly<Record<BlockTable, Writer>>;
 
-export interface ChunkWritesHandlers {
+export interface ChunkWritesPorts {
+  readonly feed: StoredFeed;
   /** All rows of the chunk are stored. */
   readonly onStored: (lane: Lane, chunk: Chunk) => void;
   /** An insert with rows of the lane failed; `mayHurry`: it will be sent differently. */
@@ -21,14 +23,14 @@ export interface ChunkWritesHandlers {
 export class ChunkWrites {
   readonly #writers: Writers;
   readonly #telemetry: Telemetry;
-  readonly #handlers: ChunkWritesHandlers;
+  readonly #ports: ChunkWritesPorts;
   /** Bytes of parsed blocks that wait for their turn in their lane. */
   #waitingBytes = 0;
 
-  constructor(writers: Writers, telemetry: Telemetry, handlers: ChunkWritesHandlers) {
+  constructor(writers: Writers, telemetry: Telemetry, ports: ChunkWritesPorts) {
     this.#writers = writers;
     this.#telemetry = telemetry;
-    this.#handlers = handlers;
+    this.#ports = ports;
   }
 
   /** Bytes of blocks from parsing until they are stored. */
@@ -51,7 +53,10 @@ export class ChunkWrites {
 
   /** Nothing more of the lane is sent; what is under way is not called back. */
   drop(lane: Lane): void {
-    for (const chunk of lane.chunks) if (chunk.state === 'parsed') this.#forgetBlocks(chunk);
+    for (const chunk of lane.chunks) {
+      if (chunk.state === 'parsed') this.#forgetBlocks(chunk);
+      if (chunk.state !== 'stored' || lane.isClosed) this.#ports.feed.release(chunk);
+    }
     for (const writer of Object.values(this.#writers)) writer.dropVoid();
   }
 
@@ -59,8 +64,12 @@ export class ChunkWrites {
     const blocks = chunk.blocks ?? { logs: [], deadLetters: [] };
     this.#forgetBlocks(chunk);
     chunk.state = 'writing';
+    this.#ports.feed.writing(
+      chunk,
+      blocks.logs.map(({ bytes }) => bytes),
+    );
     chunk.openBlockCount = blocks.logs.length + blocks.deadLetters.length;
-    if (chunk.openBlockCount === 0) return this.#handlers.onStored(lane, chunk);
+    if (chunk.openBlockCount === 0) return this.#ports.onStored(lane, chunk);
     const { logs, dead_letters: deadLetters } = this.#writers;
     for (const block of blocks.logs) logs.append(this.#request(lane, chunk, block));
     for (const block of blocks.deadLetters) deadLetters.append(this.#request(lane, chunk, block));
@@ -76,7 +85,7 @@ export class ChunkWrites {
       onStored: () => {
         if (lane.isClosed || chunk.state !== 'writing') return;
         chunk.openBlockCount--;
-        if (chunk.openBlockCount === 0) this.#handlers.onStored(lane, chunk);
+        if (chunk.openBlockCount === 0) this.#ports.onStored(lane, chunk);
       },
       onFailed: (error) => {
         if (!lane.isClosed) this.#failed(lane, chunk, error);
@@ -92,7 +101,7 @@ export class ChunkWrites {
       chunk.isAlone = true;
     }
     // A letter that is refused cannot be sent in any other way.
-    this.#handlers.onDoubt(lane, error, isRefused && chunk.refusal === undefined);
+    this.#ports.onDoubt(lane, error, isRefused && chunk.refusal === undefined);
   }
 
   #forgetBlocks(chunk: Chunk): void {

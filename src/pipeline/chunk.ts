@@ -50,6 +50,8 @@ export interface Chunk {
   blocks?: ChunkBlocks | undefined;
   outcome?: ChunkOutcome;
   openBlockCount: number;
+  /** When its rows went to the writer first, milliseconds since the epoch. */
+  sentMs?: number;
   /** Called in offset order; after a split once for every part, each with its own range. */
   readonly onStored?: (outcome: ChunkOutcome, toOffset: number) => void;
 }

@@ -18,11 +18,11 @@ import { ChunkWrites, type Writers } from './chunk-writes.ts';
 import type { Health } from './health.ts';
 import { countUnledgered, type FoundRows, Lane, type LaneSpec } from './lane.ts';
 import { LaneRecovery } from './lane-recovery.ts';
-import type { ParsePool } from './parse-pool.ts';
-import { TASKS_PER_WORKER } from './parse-pool.ts';
+import { type ParsePool, TASKS_PER_WORKER } from './parse-pool.ts';
 import type { ParseResult } from './parse-protocol.ts';
 import { ParseQueue, type Queued } from './parse-queue.ts';
 import type { Clock, LaneOwnership } from './ports.ts';
+import { StoredFeed } from './stored-feed.ts';
 import { Totals } from './totals.ts';
 
 export interface CoordinatorPorts {
@@ -58,11 +58,14 @@ export class Coordinator {
   readonly #recovery: LaneRecovery;
   #parsingCount = 0;
   readonly totals: Totals;
+  readonly stored: StoredFeed;
 
   constructor(ports: CoordinatorPorts) {
     this.#ports = ports;
     this.totals = new Totals(ports.telemetry);
+    this.stored = new StoredFeed(ports.clock, this.#lanes);
     this.#writes = new ChunkWrites(ports.writers, ports.telemetry, {
+      feed: this.stored,
       onStored: (lane, chunk) => this.#stored(lane, chunk),
       onDoubt: (lane, error, mayHurry) => this.doubt(lane, error, mayHurry),
     });
@@ -142,11 +145,8 @@ export class Coordinator {
   skipLost(lane: Lane, toOffset: number): void {
     if (lane.isClosed || toOffset <= lane.takenOffset) return;
     const fromOffset = lane.takenOffset;
-    const chunk = createLostChunk({
-      fromOffset,
-      toOffset,
-      presentCount: lane.presentCount(fromOffset, toOffset),
-    });
+    const presentCount = lane.presentCount(fromOffset, toOffset);
+    const chunk = createLostChunk({ fromOffset, toOffset, presentCount });
     lane.push(chunk);
     this.#stored(lane, chunk);
   }
@@ -280,6 +280,7 @@ export class Coordinator {
     for (const done of lane.takeStored()) {
       lane.lastProgressMs = this.#ports.clock.steady();
       this.#recovery.clear(lane);
+      this.stored.stored(lane, done);
       this.#release(done);
       if (done.outcome === undefined) continue;
       this.totals.add(done.outcome);

@@ -19,6 +19,8 @@ export interface LaneSpec {
   readonly startOffset: number;
   /** Where the source stands when the lane opens, as far as its commits go; absent: at `startOffset`. */
   readonly sourceOffset?: number;
+  /** Taken over for one stretch of offsets, which may lie anywhere in it. */
+  readonly isAdopted?: boolean;
   /** Called when somebody else took the lane, after it was closed. */
   readonly onLost?: () => void;
 }
