@@ -75,6 +75,11 @@ export const INTERNAL_EVENTS = {
     text: 'addresses of earlier logins cannot be read or written; what was read last counts',
     counter: 'millrace_login_address_failures_total',
   },
+  tail_unreadable: {
+    level: 'warn',
+    text: 'new logs cannot be read for live tails; they are read when that works again',
+    counter: 'millrace_tail_failures_total',
+  },
   users_unreadable: {
     level: 'warn',
     text: 'users cannot be read; tokens are judged by what was read last',

@@ -68,6 +68,7 @@ export class ApiService {
         accessStore: this.#ports.accessStore,
         ingest: this.#main,
         status: this.#main,
+        stored: this.#main,
         telemetry: this.#main,
         keys: loadApiKeys(settings.keysDir),
         cursorSecret: Buffer.from(settings.cursorSecret),
@@ -97,6 +98,7 @@ export class ApiService {
     switch (message.kind) {
       case 'ingest_answer':
       case 'snapshot_answer':
+      case 'stored':
         this.#main.received(message);
         return;
       case 'stop':
@@ -112,6 +114,7 @@ export class ApiService {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
+    this.#app?.endStreams();
     await this.#server?.stop(deadlineMs);
     await this.#app?.close();
     this.halt();

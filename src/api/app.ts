@@ -6,6 +6,7 @@ import type { RateQuotas } from '../pipeline/api-protocol.ts';
 import type { IngestPort } from '../pipeline/ingest-port.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
 import type { StatusPort } from '../pipeline/status-port.ts';
+import type { StoredPort } from '../pipeline/stored-port.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { ApiKeyTable } from './api-keys/api-keys.ts';
 import { apiKeysRoutes } from './api-keys/api-keys-routes.ts';
@@ -28,6 +29,7 @@ import { RateLimits } from './limits/rate-limits.ts';
 import { logsRoutes } from './logs/logs-routes.ts';
 import { docsRoutes } from './openapi/docs-routes.ts';
 import { summaryRoutes } from './summary/summary-routes.ts';
+import { LogsTail, type TailOptions } from './tail/tail-routes.ts';
 import { usersRoutes } from './users/users-routes.ts';
 
 export interface AppPorts {
@@ -36,6 +38,8 @@ export interface AppPorts {
   readonly accessStore: QueryPort;
   readonly ingest: IngestPort;
   readonly status: StatusPort;
+  /** Absent: nobody here stores logs. */
+  readonly stored?: StoredPort | undefined;
   readonly telemetry: Telemetry;
   readonly keys: ApiKeys;
   /** Signs cursors. */
@@ -57,22 +61,30 @@ export interface AppOptions {
   readonly hasTls: boolean;
   /** Age at which the key that signs tokens is replaced. */
   readonly keyRotationMs: number;
+  readonly tail?: Partial<TailOptions> | undefined;
 }
 
 export function createApp(ports: AppPorts, options: AppOptions): Front {
-  const { store, accessStore, ingest, status, telemetry, keys, cursorSecret, letterSeal, now } = ports;
+  const { store, accessStore, ingest, status, stored, telemetry, keys, cursorSecret, letterSeal, now } =
+    ports;
   const users = createUsers(accessStore);
   const apiKeys = new ApiKeyTable(accessStore);
   const currentKeys = new CurrentKeys({ keys: apiKeys, telemetry, now });
   const auth = createAuth({ store: accessStore, users, keys, currentKeys, telemetry, now }, options);
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls, quotas } = options;
   const limits = quotas === undefined ? undefined : new RateLimits(quotas, now);
+  const openStream = limits && ((username: string) => limits.openStream(username));
+  const tail = new LogsTail(
+    { store, status, stored, cursorSecret, telemetry, now, openStream },
+    options.tail,
+  );
   const routes = [
     ...authRoutes(auth),
     ...ingestRoutes({ ingest, telemetry, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
     ...usersRoutes({ users, currentUsers: auth.currentUsers, cursorSecret }),
     ...apiKeysRoutes({ keys: apiKeys, currentKeys, cursorSecret, now }),
     ...auditRoutes({ store, cursorSecret, now }),
+    ...tail.routes(),
     ...logsRoutes({ store, cursorSecret, now }),
     ...lettersRoutes({ store, cursorSecret, letterSeal, now }),
     ...summaryRoutes({ store, now }),
@@ -84,6 +96,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
     telemetry,
     audit: new AuditLog({ store: accessStore, telemetry, now }),
     hasTls,
+    endStreams: () => tail.close(),
     limits,
     cors: new Cors(options.corsOrigins ?? []),
     clientAddress: new ClientAddress(options.trustedProxies ?? []),

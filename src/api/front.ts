@@ -26,6 +26,8 @@ export interface FrontPorts {
   /** Absent where nothing is audited. */
   readonly audit?: AuditLog;
   readonly hasTls: boolean;
+  /** Ends the answers that have no end of their own. */
+  readonly endStreams?: () => void;
   /** Absent: nothing is limited. */
   readonly limits?: RateLimits | undefined;
   /** Absent: no page of another origin may ask. */
@@ -75,6 +77,11 @@ export class Front {
     const response = await this.#answer(request, asked);
     this.#audit(request, asked, response.status);
     return response;
+  }
+
+  /** Call it when the server begins to stop, which waits for its answers. */
+  endStreams(): void {
+    this.#ports.endStreams?.();
   }
 
   /** Ends what goes on behind the requests; call it when there are no more of them. */

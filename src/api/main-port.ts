@@ -7,6 +7,7 @@ import type { FromApi, ToApi } from '../pipeline/api-protocol.ts';
 import type { IngestOptions, IngestOutcome, IngestPort } from '../pipeline/ingest-port.ts';
 import type { BodyFormat } from '../pipeline/parse-protocol.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../pipeline/status-port.ts';
+import type { StoredNews, StoredPort } from '../pipeline/stored-port.ts';
 import type { InternalEventName, Telemetry, TelemetryFields } from '../telemetry.ts';
 
 interface WaitingSnapshot {
@@ -14,16 +15,17 @@ interface WaitingSnapshot {
   readonly reject: (error: MillraceError) => void;
 }
 
-type Answer = Extract<ToApi, { kind: 'ingest_answer' | 'snapshot_answer' }>;
+type Answer = Extract<ToApi, { kind: 'ingest_answer' | 'snapshot_answer' | 'stored' }>;
 
 const SNAPSHOT_WAIT_MS = 2000;
 
 /** Bodies wait without a limit of time here: the request's deadline answers the client, the body goes its way. */
-export class MainPort implements IngestPort, StatusPort, Telemetry {
+export class MainPort implements IngestPort, StatusPort, StoredPort, Telemetry {
   readonly #port: MessagePort;
   readonly #bodies = new Map<number, (outcome: IngestOutcome) => void>();
   readonly #snapshots = new Map<number, WaitingSnapshot>();
   #lastId = 0;
+  #follower: { readonly id: number; readonly onNews: (news: StoredNews) => void } | undefined;
 
   constructor(port: MessagePort) {
     this.#port = port;
@@ -67,11 +69,29 @@ export class MainPort implements IngestPort, StatusPort, Telemetry {
     });
   }
 
+  follow(onNews: (news: StoredNews) => void): () => void {
+    const id = ++this.#lastId;
+    this.#follower = { id, onNews };
+    this.post({ kind: 'follow_stored', id });
+    return () => {
+      if (this.#follower?.id === id) this.#follower = undefined;
+      this.post({ kind: 'unfollow_stored', id });
+    };
+  }
+
+  taken(byteCount: number): void {
+    this.post({ kind: 'stored_taken', byteCount });
+  }
+
   emit(event: InternalEventName, fields: TelemetryFields = {}, amount = 1): void {
     this.post({ kind: 'telemetry', event, fields, amount });
   }
 
   received(answer: Answer): void {
+    if (answer.kind === 'stored') {
+      if (answer.id === this.#follower?.id) this.#follower.onNews(answer.news);
+      return;
+    }
     if (answer.kind === 'ingest_answer') {
       this.#bodies.get(answer.id)?.(answer.outcome);
       this.#bodies.delete(answer.id);

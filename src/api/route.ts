@@ -29,6 +29,8 @@ export interface Principal {
   readonly scope: Scope;
   /** Session of the token: logout ends it. */
   readonly sessionId: string;
+  /** Whether all of this still holds, for streams that outlive the request; rejects when nobody can be asked. */
+  readonly isCurrent?: () => Promise<boolean>;
 }
 
 interface PublicContext {

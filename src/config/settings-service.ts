@@ -64,7 +64,6 @@ const RATE_SETTINGS = [
   }),
   number('STREAMS_PER_USER', 'streamsPerUser', {
     group: 'http',
-    isPlanned: true,
     default: 20,
     min: 0,
     max: 100_000,

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createApp } from '../../src/api/app.ts';
+import { type AppOptions, createApp } from '../../src/api/app.ts';
 import { type ApiKeys, loadApiKeys } from '../../src/api/auth/key-files.ts';
 import { createUsers, type Users } from '../../src/api/auth/users.ts';
 import type { Front } from '../../src/api/front.ts';
@@ -20,6 +20,7 @@ import type { IngestKey, IngestOptions, IngestOutcome, IngestPort } from '../../
 import type { BodyFormat } from '../../src/pipeline/parse-protocol.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import type { SnapshotKind, StatusPort, StatusSnapshots } from '../../src/pipeline/status-port.ts';
+import type { StoredPort } from '../../src/pipeline/stored-port.ts';
 import { ApiContract } from '../support/api-contract.ts';
 import { RecordingTelemetry } from '../support/clickhouse.ts';
 import { TEST_LETTER_KEY } from '../support/letters.ts';
@@ -109,6 +110,9 @@ export interface ApiFixtureOptions {
   readonly trustedProxies?: readonly string[];
   readonly metricsToken?: string;
   readonly bodyBudgetBytes?: number;
+  readonly tail?: AppOptions['tail'];
+  /** What a pipeline tells of what it stores; default none. */
+  readonly stored?: StoredPort;
   /** Of two programs that take each other's cursors. */
   readonly cursorSecret?: Buffer;
   /** For all but signing in and the audit; default the store. */
@@ -137,6 +141,7 @@ export async function startApi(
       accessStore: store,
       ingest,
       status,
+      stored: options.stored,
       telemetry,
       keys,
       cursorSecret,
@@ -209,6 +214,7 @@ export async function startApi(
     },
     forgetTokens: () => tokens.clear(),
     async stop() {
+      app.endStreams();
       await server.stop(1000);
       await app.close();
       rmSync(keysDir, { recursive: true });

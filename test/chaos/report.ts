@@ -58,7 +58,7 @@ export function isWhole(results: readonly ScenarioResult[]): boolean {
 
 /** The last of each run, and those before it: of runs that were repeated. */
 export function splitRepeated(results: readonly ScenarioResult[]) {
-  const runOf = ({ id, seed, scale, sabotage = '' }: ScenarioResult): string =>
+  const runOf = ({ id, seed, scale, sabotage }: ScenarioResult): string =>
     [id, seed, scale, sabotage].join(' ');
   const last = new Map(results.map((result) => [runOf(result), result]));
   return {

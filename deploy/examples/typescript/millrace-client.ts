@@ -972,6 +972,56 @@ export class MillraceClient {
     return (await this.#call('GET', '/api/v1/audit', request)) as AuditPage;
   }
 
+  /** Logs as they are stored. */
+  async tailLogs(request: {
+    readonly query?: {
+      /** Service that wrote it */
+      readonly service?: readonly string[];
+      /** Host it was written on */
+      readonly host?: readonly string[];
+      /** Such as `prod` */
+      readonly environment?: readonly string[];
+      /** By any of its names, such as `warn`; `unset` for none */
+      readonly level?: readonly string[];
+      /** This level or a more severe one, such as `warn` */
+      readonly min_level?: string;
+      /** Topic, or kind of source such as `http` */
+      readonly source?: readonly string[];
+      /** Address it came from or went to */
+      readonly ip?: readonly string[];
+      /** Address it came from */
+      readonly source_ip?: readonly string[];
+      /** Address it went to */
+      readonly destination_ip?: readonly string[];
+      /** User it is about */
+      readonly user?: readonly string[];
+      /** Name of the process */
+      readonly process?: readonly string[];
+      /** Name of a threat in it */
+      readonly threat?: readonly string[];
+      /** Severity of a threat in it, such as `high` */
+      readonly threat_severity?: readonly string[];
+      /** Trace it belongs to */
+      readonly trace_id?: readonly string[];
+      /** Correlation id */
+      readonly correlation_id?: readonly string[];
+      /** All of these words, and "phrases", stand in the message */
+      readonly q?: string;
+      /** The language of filters, such as `level >= warn and not service in ("shop", "search")` */
+      readonly filter?: string;
+      /** The id of the last event that was received: goes on after it, as the header does */
+      readonly cursor?: string;
+      /** `attr.<key>=value`: value of that key of the metadata */
+      readonly [name: `attr.${string}`]: readonly string[];
+    };
+    readonly headers?: {
+      /** The id of the last event that was received: goes on after it */
+      readonly 'Last-Event-ID'?: string;
+    };
+  } = {}): Promise<string> {
+    return (await this.#call('GET', '/api/v1/logs/tail', request)) as string;
+  }
+
   /** How many logs there are over time, by level. */
   async getLogHistogram(request: {
     readonly query?: {

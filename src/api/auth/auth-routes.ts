@@ -8,7 +8,7 @@ import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { Principal, PublicContext, RequestContext, Route } from '../route.ts';
-import { isScoped } from '../scope.ts';
+import { isScoped, scopeText } from '../scope.ts';
 import {
   CHANGE_PASSWORD,
   CREATE_TICKET,
@@ -59,16 +59,30 @@ export async function authenticate(
   if (key !== undefined) {
     const principal = await ports.currentKeys.principalOf(key);
     if (principal === undefined) throw unauthorized();
-    return principal;
+    const isCurrent = async (): Promise<boolean> =>
+      grantOf(await ports.currentKeys.principalOf(key)) === grantOf(principal);
+    return { ...principal, isCurrent };
   }
   const claims = await readClaims(request, ports, options);
+  const principal = await principalOf(claims, ports);
+  if (principal === undefined) throw unauthorized();
+  const isCurrent = async (): Promise<boolean> => (await principalOf(claims, ports)) !== undefined;
+  return { ...principal, isCurrent };
+}
+
+/** Undefined when the session has ended, or the user is not what the claims say any more. */
+async function principalOf(claims: AccessClaims, ports: AuthPorts): Promise<Principal | undefined> {
   const scope = await ports.currentUsers.scopeOf(claims);
   const hasEnded = await ports.sessions.hasEnded(claims.sessionId);
-  if (scope === undefined || hasEnded === true) throw unauthorized();
+  if (scope === undefined || hasEnded === true) return undefined;
   if (hasEnded === undefined && !isLocal(claims)) {
     throw new MillraceError('store_unavailable', 'Whether the session has ended could not be read.');
   }
   return { ...claims, scope };
+}
+
+function grantOf(principal: Principal | undefined): string | undefined {
+  return principal && `${principal.role} ${scopeText(principal.scope)}`;
 }
 
 async function readClaims(

@@ -18,7 +18,7 @@ export interface TokenSubject {
   readonly version: number;
 }
 
-export interface AccessClaims extends Omit<Principal, 'scope'> {
+export interface AccessClaims extends Omit<Principal, 'scope' | 'isCurrent'> {
   readonly version: number;
 }
 

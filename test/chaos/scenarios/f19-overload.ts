@@ -35,6 +35,8 @@ export const overload: Scenario = {
     await flood.finished();
     const capacity = await ratePerSecond(stored, chaos.pick(4000, 30_000));
     chaos.figure('capacity_per_s', capacity);
+    // A rate of 0 would be one without a limit.
+    if (capacity < 1) throw new Error('ClickHouse took nothing while its capacity was measured');
 
     const load = await chaos.startLoad({ rate: Math.round(OVERLOAD * capacity) });
     const samples = await watchMemory(member, chaos.pick(10_000, 1_800_000));

@@ -1,0 +1,211 @@
+/**
+ * Follows what this program stores, as the pipeline tells it. ClickHouse is asked for what was told without its rows
+ * only: what was stored before the pipeline learnt of it, and what came faster than it could be taken.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage, MillraceError } from '../../errors.ts';
+import type { LaneEnd, StoredNews, StoredPort, StoredStretch } from '../../pipeline/stored-port.ts';
+import { positionOf } from '../logs/log-shape.ts';
+import { readBlock } from './block-rows.ts';
+import { type Follower, type FollowerPorts, shareOut, Turns } from './follower.ts';
+import type { PlacedLog } from './tail-group.ts';
+import { laneNumber, markAt, startOf, type TailMark } from './tail-mark.ts';
+import type { LaneRange } from './tail-sql.ts';
+
+export interface FeedFollowerOptions {
+  /** Rows that are read at once where rows are read; more are counted and passed over. */
+  readonly maxRows: number;
+}
+
+interface ToldLane {
+  readonly offset: number;
+  readonly toldMs: number;
+}
+
+/**
+ * How far a mark stays behind in the order of storing. It must pass the difference between the clocks of this machine
+ * and of ClickHouse, and the time until it shows that others store logs too. All lanes of that time are in the mark.
+ */
+const SETTLE_MS = 60_000;
+const SLACK_MS = 5000;
+const START_MS = 5000;
+const QUERY_MS = 10_000;
+const RETRY_MS = 1000;
+
+export class FeedFollower implements Follower {
+  readonly #feed: StoredPort;
+  readonly #ports: FollowerPorts;
+  readonly #options: FeedFollowerOptions;
+  readonly #stopping = new AbortController();
+  readonly #turns = new Turns();
+  /** Of a lane in order; neighbours without blocks are joined, so that they are bounded by those with. */
+  #pending: StoredStretch[] = [];
+  #toldToMs = 0;
+  #isTaking = false;
+  #settledS = 0;
+  readonly #lanes = new Map<number, ToldLane>();
+  #mark = markAt(startOf(0));
+  #unfollow: (() => void) | undefined;
+
+  constructor(feed: StoredPort, ports: FollowerPorts, options: FeedFollowerOptions) {
+    this.#feed = feed;
+    this.#ports = ports;
+    this.#options = options;
+  }
+
+  get mark(): TailMark {
+    return this.#mark;
+  }
+
+  async start(): Promise<void> {
+    const { promise, resolve, reject } = withResolvers<StoredNews>();
+    const timer = setTimeout(
+      () => reject(new MillraceError('deadline_exceeded', 'The main thread does not answer.')),
+      START_MS,
+    );
+    let isFirst = true;
+    this.#unfollow = this.#feed.follow((news) => {
+      if (isFirst) resolve(news);
+      isFirst = false;
+      this.#received(news);
+    });
+    const { lanes } = await promise.finally(() => clearTimeout(timer));
+    for (const lane of lanes) this.#setLane(lane, lane.storedOffset);
+    this.#settle();
+  }
+
+  async between<T>(step: () => T): Promise<T> {
+    return await this.#turns.take(step);
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#unfollow?.();
+  }
+
+  #received({ stretches, toldToMs }: StoredNews): void {
+    for (const stretch of stretches) this.#add(stretch);
+    this.#toldToMs = toldToMs;
+    if (!this.#isTaking) void this.#takeAll();
+  }
+
+  #add(stretch: StoredStretch): void {
+    const last = this.#pending.at(-1);
+    const isNext =
+      last !== undefined && laneNumber(last) === laneNumber(stretch) && last.toOffset === stretch.fromOffset;
+    if (isNext && last.blocks === undefined && stretch.blocks === undefined) {
+      this.#pending[this.#pending.length - 1] = { ...last, toOffset: stretch.toOffset };
+    } else {
+      this.#pending.push(stretch);
+    }
+  }
+
+  async #takeAll(): Promise<void> {
+    this.#isTaking = true;
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      const stretch = next;
+      await this.#turns.take(() => this.#take(stretch));
+      if (this.#stopping.signal.aborted) return;
+    }
+    this.#isTaking = false;
+    await this.#turns.take(() => this.#settle());
+  }
+
+  async #take(stretch: StoredStretch): Promise<void> {
+    const { fromOffset, toOffset, blocks } = stretch;
+    const known = this.#lanes.get(laneNumber(stretch))?.offset ?? 0;
+    // Of a lane that was somebody else's, or that is new, what was stored lately is not known yet.
+    if (fromOffset > known) await this.#read({ ...stretch, fromOffset: known, toOffset: fromOffset });
+    if (blocks === undefined) await this.#read({ ...stretch, fromOffset: Math.max(fromOffset, known) });
+    else await this.#share(blocks, stretch, known);
+    this.#setLane(stretch, Math.max(known, toOffset));
+    this.#mark = this.#markNow();
+  }
+
+  async #share(blocks: readonly ArrayBuffer[], lane: StoredStretch, known: number): Promise<void> {
+    const { reader, groups } = this.#ports;
+    const names = await reader.sources.resolve([lane.source]).catch(() => undefined);
+    const source = names?.get(lane.source);
+    const logs = function* (follower: FeedFollower): Generator<PlacedLog> {
+      for (const row of blocks.flatMap((block) => readBlock(block))) {
+        if (row.offset < known) continue;
+        const position = { ...positionOf(row), storedS: Number.POSITIVE_INFINITY };
+        yield follower.#placed({ row, source, position });
+      }
+    };
+    await shareOut(logs(this), groups(), this.#stopping.signal);
+    this.#feed.taken(blocks.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  }
+
+  /** Until it was read: without it nothing behind it may be shared out. */
+  async #read(lane: Omit<LaneRange, 'sinceS'>): Promise<void> {
+    if (lane.fromOffset >= lane.toOffset) return;
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.#readOnce({ ...lane, sinceS: this.#settledS });
+        return;
+      } catch (error) {
+        if (this.#stopping.signal.aborted) return;
+        this.#ports.telemetry.emit('tail_unreadable', { error: errorMessage(error) });
+        await sleep(RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #readOnce(range: LaneRange): Promise<void> {
+    const { reader } = this.#ports;
+    const groups = this.#ports.groups();
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(QUERY_MS)]);
+    const markOf = ({ offset }: { readonly offset: number }): TailMark => this.#markWith(range, offset + 1);
+    const { maxRows } = this.#options;
+    const { logs, hasMore } = await reader.read(range, { groups, maxRows, markOf, signal });
+    const fromOffset = (logs.at(-1)?.position.offset ?? range.fromOffset) + 1;
+    const gaps = hasMore ? await reader.count({ ...range, fromOffset }, groups, signal) : [];
+    if (!(await shareOut(logs, groups, this.#stopping.signal))) return;
+    const mark = this.#markWith(range, range.toOffset);
+    for (const [i, group] of groups.entries()) group.skip(gaps[i], mark);
+  }
+
+  /** The mark is made when somebody wants it: few logs are wanted. */
+  #placed(log: Omit<PlacedLog, 'mark'>): PlacedLog {
+    const markOf = (): TailMark => this.#markWith(log.position, log.position.offset + 1);
+    let mark: TailMark | undefined;
+    return {
+      ...log,
+      get mark() {
+        return (mark ??= markOf());
+      },
+    };
+  }
+
+  /** All that was told has been shared out: what was stored long enough before is in the mark by its time alone. */
+  #settle(): void {
+    if (this.#pending.length > 0) return;
+    this.#settledS = Math.max(this.#settledS, Math.floor((this.#toldToMs - SETTLE_MS) / 1000));
+    this.#mark = this.#markNow();
+  }
+
+  #setLane(lane: Pick<LaneEnd, 'source' | 'partition'>, offset: number): void {
+    this.#lanes.set(laneNumber(lane), { offset, toldMs: this.#toldToMs });
+  }
+
+  #markNow(): TailMark {
+    const sinceMs = this.#settledS * 1000 - SLACK_MS;
+    const recent = [...this.#lanes].filter(([, { toldMs }]) => toldMs >= sinceMs);
+    return markAt(startOf(this.#settledS), new Map(recent.map(([lane, { offset }]) => [lane, offset])));
+  }
+
+  #markWith(lane: Pick<LaneEnd, 'source' | 'partition'>, offset: number): TailMark {
+    return markAt(this.#mark.position, new Map(this.#mark.lanes).set(laneNumber(lane), offset));
+  }
+}
+
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<T>((settle, fail) => {
+    resolve = settle;
+    reject = fail;
+  });
+  return { promise, resolve, reject };
+}

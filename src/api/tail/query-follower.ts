@@ -1,0 +1,88 @@
+/**
+ * Follows what anybody stores: asks ClickHouse once a second, for all tails in one query.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../../errors.ts';
+import { type Follower, type FollowerPorts, shareOut, Turns } from './follower.ts';
+import { comparePositions, markAt, startOf, type TailMark } from './tail-mark.ts';
+
+export interface QueryFollowerOptions {
+  readonly pollMs: number;
+  /** Logs that one query of all tails reads. */
+  readonly maxRows: number;
+  /** When so much has come that reading lags this far behind, what is left is counted and passed over. */
+  readonly maxLagS: number;
+}
+
+const QUERY_MS = 10_000;
+
+export class QueryFollower implements Follower {
+  readonly #ports: FollowerPorts;
+  readonly #options: QueryFollowerOptions;
+  readonly #stopping = new AbortController();
+  readonly #turns = new Turns();
+  #mark = markAt(startOf(0));
+
+  constructor(ports: FollowerPorts, options: QueryFollowerOptions) {
+    this.#ports = ports;
+    this.#options = options;
+  }
+
+  get mark(): TailMark {
+    return this.#mark;
+  }
+
+  async start(): Promise<void> {
+    this.#mark = markAt(startOf(await this.#ports.reader.readySecond(this.#signal())));
+    void this.#follow();
+  }
+
+  async between<T>(step: () => T): Promise<T> {
+    return await this.#turns.take(step);
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await sleep(this.#options.pollMs, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.#turns.take(() => this.#poll());
+    }
+  }
+
+  /** Never rejects: what could not be read is read the next time. */
+  async #poll(): Promise<void> {
+    try {
+      await this.#advance();
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      this.#ports.telemetry.emit('tail_unreadable', { error: errorMessage(error) });
+    }
+  }
+
+  async #advance(): Promise<void> {
+    const { reader } = this.#ports;
+    const signal = this.#signal();
+    const readyS = await reader.readySecond(signal);
+    const upTo = markAt(startOf(readyS));
+    if (comparePositions(upTo.position, this.#mark.position) <= 0) return;
+    const groups = this.#ports.groups();
+    const { maxRows, maxLagS } = this.#options;
+    const options = { groups, maxRows, signal, markOf: markAt };
+    const { logs, hasMore } = await reader.read({ after: this.#mark, upTo }, options);
+    const last = logs.at(-1);
+    const isLate = hasMore && last !== undefined && readyS - last.position.storedS > maxLagS;
+    const gaps = isLate ? await reader.count({ after: last.mark, upTo }, groups, signal) : [];
+    // From here on nothing may fail: what was shared out must not be read again.
+    if (!(await shareOut(logs, groups, this.#stopping.signal))) return;
+    for (const [i, group] of groups.entries()) group.skip(gaps[i], upTo);
+    this.#mark = hasMore && !isLate && last !== undefined ? last.mark : upTo;
+  }
+
+  #signal(): AbortSignal {
+    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(QUERY_MS)]);
+  }
+}

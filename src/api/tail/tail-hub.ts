@@ -1,0 +1,176 @@
+/**
+ * Has logs followed while anybody looks, and knows who looks: from the pipeline as long as this program alone stores
+ * logs, from ClickHouse when others do so too.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorMessage } from '../../errors.ts';
+import type { QueryPort } from '../../pipeline/query-port.ts';
+import type { StatusPort } from '../../pipeline/status-port.ts';
+import type { StoredPort } from '../../pipeline/stored-port.ts';
+import type { Telemetry } from '../../telemetry.ts';
+import { SourceNames } from '../logs/sources.ts';
+import { FeedFollower } from './feed-follower.ts';
+import type { Follower } from './follower.ts';
+import { QueryFollower, type QueryFollowerOptions } from './query-follower.ts';
+import { selectionKey, TailGroup, type TailSelection } from './tail-group.ts';
+import { isWithin, laneNumber, type TailMark } from './tail-mark.ts';
+import { type QueueLimits, TailMember } from './tail-member.ts';
+import { TailReader } from './tail-reader.ts';
+
+export interface TailHubPorts {
+  readonly store: QueryPort;
+  readonly status: StatusPort;
+  /** Absent: ClickHouse is asked for everything. */
+  readonly stored?: StoredPort | undefined;
+  readonly cursorSecret: Buffer;
+  readonly telemetry: Telemetry;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export interface TailHubOptions extends QueueLimits, QueryFollowerOptions {
+  /** Between looks for others that store logs. */
+  readonly watchMs: number;
+}
+
+export interface TailMembership {
+  readonly member: TailMember;
+  /** What was shared out until now; what is pushed later lies beyond it. */
+  readonly mark: TailMark;
+  /** The same, as it is now. */
+  readonly markNow: () => TailMark;
+  /** Safe to call twice. */
+  readonly release: () => void;
+}
+
+interface Following {
+  readonly follower: Follower;
+  readonly isAlone: boolean;
+  readonly groups: Map<string, TailGroup>;
+}
+
+/** Of the ledger: what is in it to begin following the pipeline, and to give that up. Both pass what marks stay behind. */
+const QUIET_SECONDS = 90;
+const NOISE_SECONDS = 20;
+const QUERY_MS = 10_000;
+
+/** Modes: `idle` (nobody is there, nothing is asked) ⇄ following, by `enter` and `leave`. */
+export class TailHub {
+  readonly #ports: TailHubPorts;
+  readonly #options: TailHubOptions;
+  readonly reader: TailReader;
+  #userCount = 0;
+  #following: Promise<Following> | undefined;
+  #watching: AbortController | undefined;
+
+  constructor(ports: TailHubPorts, options: TailHubOptions) {
+    this.#ports = ports;
+    this.#options = options;
+    this.reader = new TailReader(ports.store, new SourceNames(ports.store, ports.now));
+  }
+
+  /** Resolves when the hub follows; `leave` then belongs to it. Rejects when nobody can be asked. */
+  async enter(): Promise<void> {
+    this.#userCount++;
+    this.#following ??= this.#begin();
+    const following = this.#following;
+    try {
+      await following;
+    } catch (error) {
+      if (this.#following === following) this.#following = undefined;
+      this.leave();
+      throw error;
+    }
+    this.#watching ??= this.#watch();
+  }
+
+  leave(): void {
+    this.#userCount--;
+    if (this.#userCount > 0) return;
+    this.#watching?.abort();
+    this.#watching = undefined;
+    void this.#following?.then(({ follower }) => follower.stop()).catch(() => undefined);
+    this.#following = undefined;
+  }
+
+  /** What was shared out. */
+  async mark(): Promise<TailMark> {
+    return (await this.#current()).follower.mark;
+  }
+
+  /** What the selection has beyond the returned mark is pushed to the member, but for what is in `after`. */
+  async join(selection: TailSelection, after: TailMark | undefined): Promise<TailMembership> {
+    const { follower, groups } = await this.#current();
+    return await follower.between(() => {
+      const { mark } = follower;
+      const key = selectionKey(selection);
+      const group = groups.get(key) ?? new TailGroup(selection, this.#ports.cursorSecret);
+      groups.set(key, group);
+      const ahead = after === undefined || isWithin(after, mark) ? undefined : after;
+      const member = new TailMember({ ...this.#options, ahead, cursor: (of) => group.cursor(of) });
+      group.members.add(member);
+      const release = (): void => {
+        group.members.delete(member);
+        if (group.members.size === 0 && groups.get(key) === group) groups.delete(key);
+      };
+      return { member, mark, markNow: () => follower.mark, release };
+    });
+  }
+
+  #current(): Promise<Following> {
+    return (this.#following ??= this.#begin());
+  }
+
+  async #begin(): Promise<Following> {
+    const { stored, telemetry } = this.#ports;
+    const isAlone = stored !== undefined && !(await this.#areOthers(QUIET_SECONDS));
+    const groups = new Map<string, TailGroup>();
+    const ports = { reader: this.reader, telemetry, groups: () => [...groups.values()] };
+    const follower = isAlone
+      ? new FeedFollower(stored, ports, this.#options)
+      : new QueryFollower(ports, this.#options);
+    try {
+      await follower.start();
+    } catch (error) {
+      follower.stop();
+      throw error;
+    }
+    return { follower, isAlone, groups };
+  }
+
+  #watch(): AbortController {
+    const watching = new AbortController();
+    if (this.#ports.stored !== undefined) void this.#watchOthers(watching.signal);
+    return watching;
+  }
+
+  /** Begins anew, in the other way, when others come or have been gone for a while. */
+  async #watchOthers(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(this.#options.watchMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        const following = await this.#current();
+        const areOthers = await this.#areOthers(following.isAlone ? NOISE_SECONDS : QUIET_SECONDS);
+        if (!signal.aborted && areOthers === following.isAlone) await this.#change(following);
+      } catch (error) {
+        if (!signal.aborted) this.#ports.telemetry.emit('tail_unreadable', { error: errorMessage(error) });
+      }
+    }
+  }
+
+  /** Everybody goes on where the old follower ends, by what they have. */
+  async #change({ follower, groups }: Following): Promise<void> {
+    await follower.between(() => {
+      follower.stop();
+      this.#following = undefined;
+      for (const group of groups.values()) for (const member of group.members) member.end(follower.mark);
+    });
+    await this.#current();
+  }
+
+  async #areOthers(seconds: number): Promise<boolean> {
+    const lanes = await this.#ports.status.snapshot('lanes');
+    return await this.reader.areOthers(lanes.map(laneNumber), seconds, AbortSignal.timeout(QUERY_MS));
+  }
+}

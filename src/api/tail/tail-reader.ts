@@ -1,0 +1,93 @@
+/**
+ * What the live tail reads from ClickHouse.
+ */
+import { toMillraceError } from '../../errors.ts';
+import type { QueryPort, QuerySelection } from '../../pipeline/query-port.ts';
+import type { Statement } from '../logs/logs-sql.ts';
+import type { SourceNames } from '../logs/sources.ts';
+import { selectLimited } from '../query-limits.ts';
+import type { Gap } from './tail-event.ts';
+import type { PlacedLog, TailGroup } from './tail-group.ts';
+import type { TailMark, TailPosition } from './tail-mark.ts';
+import {
+  type GapsRow,
+  gapsStatement,
+  othersStatement,
+  READY_SQL,
+  rowsStatement,
+  type TailRange,
+  type TailRow,
+  tailPositionOf,
+  toGaps,
+} from './tail-sql.ts';
+
+export interface TailPage {
+  readonly logs: readonly PlacedLog[];
+  readonly hasMore: boolean;
+}
+
+export interface ReadOptions {
+  readonly groups: readonly TailGroup[];
+  readonly maxRows: number;
+  /** What who was told of the log at the position last has. */
+  readonly markOf: (position: TailPosition) => TailMark;
+  readonly signal: AbortSignal;
+}
+
+export class TailReader {
+  readonly #store: QueryPort;
+  readonly sources: SourceNames;
+
+  constructor(store: QueryPort, sources: SourceNames) {
+    this.#store = store;
+    this.sources = sources;
+  }
+
+  /** Logs of any of the groups, in the order of storing; of a lane in that of its offsets. */
+  async read(range: TailRange, { groups, maxRows, markOf, signal }: ReadOptions): Promise<TailPage> {
+    const selected = await this.#select<TailRow>(rowsStatement(range, groups, maxRows), signal);
+    const rows = selected.rows.slice(0, maxRows);
+    const names = await this.sources.resolve(new Set(rows.map((row) => row.source)));
+    const logs = rows.map((row) => {
+      const position = tailPositionOf(row);
+      return { row, source: names.get(row.source), position, mark: markOf(position) };
+    });
+    return { logs, hasMore: selected.rows.length > maxRows };
+  }
+
+  /** For each group what it has in the range. */
+  async count(
+    range: TailRange,
+    groups: readonly TailGroup[],
+    signal: AbortSignal,
+  ): Promise<readonly (Gap | undefined)[]> {
+    if (groups.length === 0) return [];
+    const selected = await this.#select<GapsRow>(gapsStatement(range, groups), signal);
+    return toGaps(selected.rows[0]);
+  }
+
+  async readySecond(signal: AbortSignal): Promise<number> {
+    const { rows } = await this.#select<{ ready_s: number }>({ sql: READY_SQL, params: {} }, signal);
+    return rows[0]?.ready_s ?? 0;
+  }
+
+  /** Whether lanes besides these had something stored in the last seconds. */
+  async areOthers(lanes: readonly number[], seconds: number, signal: AbortSignal): Promise<boolean> {
+    const { rows } = await this.#select<{ are_others: number }>(othersStatement(lanes, seconds), signal);
+    return rows[0]?.are_others === 1;
+  }
+
+  #select<Row>(statement: Statement, signal: AbortSignal): Promise<QuerySelection<Row>> {
+    return unlessAborted(selectLimited<Row>(this.#store, statement, signal), signal);
+  }
+}
+
+/** A query that is cut off may leave its promise open for ever; nobody may wait for that. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const stop = (): void => reject(toMillraceError(signal.reason));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}
