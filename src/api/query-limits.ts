@@ -98,6 +98,12 @@ export function chargeQueries(signal: AbortSignal, charge: Charge): void {
   charges.set(signal, charge);
 }
 
+/** Queries under `to` are charged as those under `from` are. */
+export function shareCharge(from: AbortSignal, to: AbortSignal): void {
+  const charge = charges.get(from);
+  if (charge !== undefined) charges.set(to, charge);
+}
+
 /** Runs one query of a client within the limits; one that would pass them is `query_too_costly`. */
 export async function selectLimited<Row>(
   store: QueryPort,

@@ -102,6 +102,7 @@ export class StoredFeed implements StoredPort {
     this.#gathering = undefined;
     const stretches = this.#stretches;
     this.#stretches = [];
+    const atMs = this.#clock.now();
     const lanes = [...this.#lanes].filter(({ spec }) => spec.isAdopted !== true);
     this.#onNews?.({
       stretches,
@@ -110,7 +111,8 @@ export class StoredFeed implements StoredPort {
         partition,
         storedOffset,
       })),
-      toldToMs: oldestSentMs(lanes) ?? this.#clock.now(),
+      atMs,
+      toldToMs: oldestSentMs(lanes) ?? atMs,
     });
   }
 }

@@ -15,6 +15,8 @@ export interface StoredNews {
   readonly stretches: readonly StoredStretch[];
   /** All lanes that this program writes now. What others write is not told. */
   readonly lanes: readonly LaneEnd[];
+  /** When it was told, milliseconds since the epoch. */
+  readonly atMs: number;
   /** Milliseconds since the epoch: whatever of these lanes was stored before that has been told. */
   readonly toldToMs: number;
 }

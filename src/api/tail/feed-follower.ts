@@ -3,7 +3,7 @@
  * only: what was stored before the pipeline learnt of it, and what came faster than it could be taken.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errorMessage, MillraceError } from '../../errors.ts';
+import { errorMessage, MillraceError, toMillraceError } from '../../errors.ts';
 import type { LaneEnd, StoredNews, StoredPort, StoredStretch } from '../../pipeline/stored-port.ts';
 import { positionOf } from '../logs/log-shape.ts';
 import { readBlock } from './block-rows.ts';
@@ -41,6 +41,8 @@ export class FeedFollower implements Follower {
   /** Of a lane in order; neighbours without blocks are joined, so that they are bounded by those with. */
   #pending: StoredStretch[] = [];
   #toldToMs = 0;
+  /** When the last news was told. */
+  #heardMs = 0;
   #isTaking = false;
   #settledS = 0;
   readonly #lanes = new Map<number, ToldLane>();
@@ -83,18 +85,19 @@ export class FeedFollower implements Follower {
     this.#unfollow?.();
   }
 
-  #received({ stretches, toldToMs }: StoredNews): void {
+  #received({ stretches, atMs, toldToMs }: StoredNews): void {
     for (const stretch of stretches) this.#add(stretch);
+    this.#heardMs = atMs;
     this.#toldToMs = toldToMs;
     if (!this.#isTaking) void this.#takeAll();
   }
 
   #add(stretch: StoredStretch): void {
-    const last = this.#pending.at(-1);
-    const isNext =
-      last !== undefined && laneNumber(last) === laneNumber(stretch) && last.toOffset === stretch.fromOffset;
-    if (isNext && last.blocks === undefined && stretch.blocks === undefined) {
-      this.#pending[this.#pending.length - 1] = { ...last, toOffset: stretch.toOffset };
+    const index = this.#pending.findLastIndex((other) => laneNumber(other) === laneNumber(stretch));
+    const last = this.#pending[index];
+    const isNext = last?.toOffset === stretch.fromOffset && last.blocks === undefined;
+    if (isNext && stretch.blocks === undefined) {
+      this.#pending[index] = { ...last, toOffset: stretch.toOffset };
     } else {
       this.#pending.push(stretch);
     }
@@ -118,6 +121,7 @@ export class FeedFollower implements Follower {
     if (fromOffset > known) await this.#read({ ...stretch, fromOffset: known, toOffset: fromOffset });
     if (blocks === undefined) await this.#read({ ...stretch, fromOffset: Math.max(fromOffset, known) });
     else await this.#share(blocks, stretch, known);
+    if (this.#stopping.signal.aborted) return;
     this.#setLane(stretch, Math.max(known, toOffset));
     this.#mark = this.#markNow();
   }
@@ -133,8 +137,8 @@ export class FeedFollower implements Follower {
         yield follower.#placed({ row, source, position });
       }
     };
-    await shareOut(logs(this), groups(), this.#stopping.signal);
-    this.#feed.taken(blocks.reduce((sum, { byteLength }) => sum + byteLength, 0));
+    if (await shareOut(logs(this), groups(), this.#stopping.signal))
+      this.#feed.taken(blocks.reduce((sum, { byteLength }) => sum + byteLength, 0));
   }
 
   /** Until it was read: without it nothing behind it may be shared out. */
@@ -147,8 +151,16 @@ export class FeedFollower implements Follower {
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
         this.#ports.telemetry.emit('tail_unreadable', { error: errorMessage(error) });
+        if (!toMillraceError(error).isRetryable) return this.#giveUp();
         await sleep(RETRY_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       }
+    }
+  }
+
+  /** Everybody reads on alone, from what they have. */
+  #giveUp(): void {
+    for (const group of this.#ports.groups()) {
+      for (const member of group.members) member.end(this.#mark);
     }
   }
 
@@ -186,7 +198,7 @@ export class FeedFollower implements Follower {
   }
 
   #setLane(lane: Pick<LaneEnd, 'source' | 'partition'>, offset: number): void {
-    this.#lanes.set(laneNumber(lane), { offset, toldMs: this.#toldToMs });
+    this.#lanes.set(laneNumber(lane), { offset, toldMs: this.#heardMs });
   }
 
   #markNow(): TailMark {

@@ -47,6 +47,8 @@ interface Following {
   readonly follower: Follower;
   readonly isAlone: boolean;
   readonly groups: Map<string, TailGroup>;
+  /** Set when everybody was sent on to the next one. */
+  isOver: boolean;
 }
 
 /** Of the ledger: what is in it to begin following the pipeline, and to give that up. Both pass what marks stay behind. */
@@ -60,8 +62,9 @@ export class TailHub {
   readonly #options: TailHubOptions;
   readonly reader: TailReader;
   #userCount = 0;
+  /** From the first client to the last. */
+  #life: AbortController | undefined;
   #following: Promise<Following> | undefined;
-  #watching: AbortController | undefined;
 
   constructor(ports: TailHubPorts, options: TailHubOptions) {
     this.#ports = ports;
@@ -72,24 +75,23 @@ export class TailHub {
   /** Resolves when the hub follows; `leave` then belongs to it. Rejects when nobody can be asked. */
   async enter(): Promise<void> {
     this.#userCount++;
-    this.#following ??= this.#begin();
-    const following = this.#following;
+    if (this.#life === undefined) {
+      this.#life = new AbortController();
+      if (this.#ports.stored !== undefined) void this.#watchOthers(this.#life.signal);
+    }
     try {
-      await following;
+      await this.#current();
     } catch (error) {
-      if (this.#following === following) this.#following = undefined;
       this.leave();
       throw error;
     }
-    this.#watching ??= this.#watch();
   }
 
   leave(): void {
     this.#userCount--;
     if (this.#userCount > 0) return;
-    this.#watching?.abort();
-    this.#watching = undefined;
-    void this.#following?.then(({ follower }) => follower.stop()).catch(() => undefined);
+    this.#life?.abort();
+    this.#life = undefined;
     this.#following = undefined;
   }
 
@@ -100,59 +102,79 @@ export class TailHub {
 
   /** What the selection has beyond the returned mark is pushed to the member, but for what is in `after`. */
   async join(selection: TailSelection, after: TailMark | undefined): Promise<TailMembership> {
-    const { follower, groups } = await this.#current();
-    return await follower.between(() => {
-      const { mark } = follower;
-      const key = selectionKey(selection);
-      const group = groups.get(key) ?? new TailGroup(selection, this.#ports.cursorSecret);
-      groups.set(key, group);
-      const ahead = after === undefined || isWithin(after, mark) ? undefined : after;
-      const member = new TailMember({ ...this.#options, ahead, cursor: (of) => group.cursor(of) });
-      group.members.add(member);
-      const release = (): void => {
-        group.members.delete(member);
-        if (group.members.size === 0 && groups.get(key) === group) groups.delete(key);
-      };
-      return { member, mark, markNow: () => follower.mark, release };
-    });
+    while (true) {
+      const following = await this.#current();
+      const membership = await following.follower.between(() => this.#admit(following, selection, after));
+      // Another one follows by now.
+      if (membership !== undefined) return membership;
+    }
+  }
+
+  #admit(
+    { follower, groups, isOver }: Following,
+    selection: TailSelection,
+    after: TailMark | undefined,
+  ): TailMembership | undefined {
+    if (isOver) return undefined;
+    const { mark } = follower;
+    const key = selectionKey(selection);
+    const group = groups.get(key) ?? new TailGroup(selection, this.#ports.cursorSecret);
+    groups.set(key, group);
+    const ahead = after === undefined || isWithin(after, mark) ? undefined : after;
+    const member = new TailMember({ ...this.#options, ahead, cursor: (of) => group.cursor(of) });
+    group.members.add(member);
+    const release = (): void => {
+      group.members.delete(member);
+      if (group.members.size === 0 && groups.get(key) === group) groups.delete(key);
+    };
+    return { member, mark, markNow: () => follower.mark, release };
   }
 
   #current(): Promise<Following> {
-    return (this.#following ??= this.#begin());
+    if (this.#following !== undefined) return this.#following;
+    const signal = this.#life?.signal ?? AbortSignal.abort();
+    const following = this.#begin(signal);
+    this.#following = following;
+    following.catch(() => {
+      if (this.#following === following) this.#following = undefined;
+    });
+    return following;
   }
 
-  async #begin(): Promise<Following> {
+  async #begin(signal: AbortSignal): Promise<Following> {
+    signal.throwIfAborted();
     const { stored, telemetry } = this.#ports;
     const isAlone = stored !== undefined && !(await this.#areOthers(QUIET_SECONDS));
+    signal.throwIfAborted();
     const groups = new Map<string, TailGroup>();
     const ports = { reader: this.reader, telemetry, groups: () => [...groups.values()] };
     const follower = isAlone
       ? new FeedFollower(stored, ports, this.#options)
       : new QueryFollower(ports, this.#options);
+    signal.addEventListener('abort', () => follower.stop());
     try {
       await follower.start();
     } catch (error) {
       follower.stop();
       throw error;
     }
-    return { follower, isAlone, groups };
-  }
-
-  #watch(): AbortController {
-    const watching = new AbortController();
-    if (this.#ports.stored !== undefined) void this.#watchOthers(watching.signal);
-    return watching;
+    return { follower, isAlone, groups, isOver: false };
   }
 
   /** Begins anew, in the other way, when others come or have been gone for a while. */
   async #watchOthers(signal: AbortSignal): Promise<void> {
+    let lookedMs = performance.now();
     while (!signal.aborted) {
       await sleep(this.#options.watchMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       try {
         const following = await this.#current();
-        const areOthers = await this.#areOthers(following.isAlone ? NOISE_SECONDS : QUIET_SECONDS);
-        if (!signal.aborted && areOthers === following.isAlone) await this.#change(following);
+        const beganMs = performance.now();
+        // What was written between two looks must be in one of them.
+        const noiseSeconds = NOISE_SECONDS + Math.ceil((beganMs - lookedMs) / 1000);
+        const areOthers = await this.#areOthers(following.isAlone ? noiseSeconds : QUIET_SECONDS);
+        lookedMs = beganMs;
+        if (areOthers === following.isAlone) await this.#change(following, signal);
       } catch (error) {
         if (!signal.aborted) this.#ports.telemetry.emit('tail_unreadable', { error: errorMessage(error) });
       }
@@ -160,13 +182,16 @@ export class TailHub {
   }
 
   /** Everybody goes on where the old follower ends, by what they have. */
-  async #change({ follower, groups }: Following): Promise<void> {
+  async #change(following: Following, signal: AbortSignal): Promise<void> {
+    const { follower, groups } = following;
     await follower.between(() => {
+      if (signal.aborted) return;
+      following.isOver = true;
       follower.stop();
       this.#following = undefined;
       for (const group of groups.values()) for (const member of group.members) member.end(follower.mark);
     });
-    await this.#current();
+    if (!signal.aborted) await this.#current();
   }
 
   async #areOthers(seconds: number): Promise<boolean> {

@@ -3,7 +3,7 @@
  */
 import { formatTime } from '../time-input.ts';
 import { eventText, type Gap, logEvent } from './tail-event.ts';
-import { covers, joinMarks, type TailMark, type TailPosition } from './tail-mark.ts';
+import { covers, isWithin, joinMarks, type TailMark, type TailPosition } from './tail-mark.ts';
 
 export interface QueueLimits {
   readonly maxLogs: number;
@@ -33,12 +33,15 @@ interface OpenGap extends Gap {
 
 type Item = { readonly kind: 'log'; readonly text: string } | { readonly kind: 'gap'; readonly gap: OpenGap };
 
+/** What lanes of a mark have was stored this long after its position at most: it lies behind that. */
+const AHEAD_S = 600;
 /** Characters that are handed to the server at once. */
 const CHUNK_CHARACTERS = 65_536;
 
 /** Modes: open, and ended (nothing more comes; what waits can still be taken). */
 export class TailMember {
   readonly #options: MemberOptions;
+  #ahead: TailMark | undefined;
   #reached: TailMark | undefined;
   #ended: TailMark | undefined;
   #items: Item[] = [];
@@ -48,6 +51,7 @@ export class TailMember {
 
   constructor(options: MemberOptions) {
     this.#options = options;
+    this.#ahead = options.ahead;
     this.#reached = options.ahead;
   }
 
@@ -66,7 +70,9 @@ export class TailMember {
   }
 
   push({ position, mark, data, text }: SharedLog): void {
-    const { ahead, maxLogs, maxCharacters, cursor } = this.#options;
+    if (this.#ended !== undefined) return;
+    const { maxLogs, maxCharacters, cursor } = this.#options;
+    const ahead = this.#aheadOf(mark);
     if (ahead !== undefined && covers(ahead, position)) return;
     const own = this.#join(mark);
     // One log is always taken, however long it is.
@@ -87,6 +93,7 @@ export class TailMember {
 
   /** The client is told that it lacks logs: as to the mark it has them. */
   skip(gap: Gap, mark: TailMark): void {
+    if (this.#ended !== undefined) return;
     const own = this.#join(mark);
     this.#reached = own;
     const last = this.#items.at(-1);
@@ -104,7 +111,7 @@ export class TailMember {
 
   /** Nothing more comes: who took part until now has the mark. */
   end(mark: TailMark): void {
-    this.#ended = this.#join(mark);
+    this.#ended ??= this.#join(mark);
     this.#wake?.();
   }
 
@@ -145,8 +152,17 @@ export class TailMember {
   }
 
   #join(mark: TailMark): TailMark {
-    const { ahead } = this.#options;
+    const ahead = this.#aheadOf(mark);
     return ahead === undefined ? mark : joinMarks(ahead, mark);
+  }
+
+  /** What the client has beyond the mark; forgotten once the mark has it. */
+  #aheadOf(mark: TailMark): TailMark | undefined {
+    const ahead = this.#ahead;
+    if (ahead === undefined) return undefined;
+    const isLongAgo = mark.position.storedS - ahead.position.storedS > AHEAD_S;
+    if (isLongAgo || isWithin(ahead, mark)) this.#ahead = undefined;
+    return this.#ahead;
   }
 
   #textOf(item: Item): string {

@@ -34,6 +34,10 @@ export interface ReadOptions {
   readonly signal: AbortSignal;
 }
 
+/** Large rows: so many times fewer of them at once. */
+const FEWER = 10;
+const GROUPS_AT_ONCE = 50;
+
 export class TailReader {
   readonly #store: QueryPort;
   readonly sources: SourceNames;
@@ -44,7 +48,18 @@ export class TailReader {
   }
 
   /** Logs of any of the groups, in the order of storing; of a lane in that of its offsets. */
-  async read(range: TailRange, { groups, maxRows, markOf, signal }: ReadOptions): Promise<TailPage> {
+  async read(range: TailRange, options: ReadOptions): Promise<TailPage> {
+    try {
+      return await this.#readPage(range, options);
+    } catch (error) {
+      const maxRows = Math.floor(options.maxRows / FEWER);
+      if (toMillraceError(error).code !== 'query_too_costly' || maxRows === 0) throw error;
+      return await this.read(range, { ...options, maxRows });
+    }
+  }
+
+  async #readPage(range: TailRange, options: ReadOptions): Promise<TailPage> {
+    const { groups, maxRows, markOf, signal } = options;
     const selected = await this.#select<TailRow>(rowsStatement(range, groups, maxRows), signal);
     const rows = selected.rows.slice(0, maxRows);
     const names = await this.sources.resolve(new Set(rows.map((row) => row.source)));
@@ -61,9 +76,13 @@ export class TailReader {
     groups: readonly TailGroup[],
     signal: AbortSignal,
   ): Promise<readonly (Gap | undefined)[]> {
-    if (groups.length === 0) return [];
-    const selected = await this.#select<GapsRow>(gapsStatement(range, groups), signal);
-    return toGaps(selected.rows[0]);
+    const gaps: (Gap | undefined)[] = [];
+    for (let i = 0; i < groups.length; i += GROUPS_AT_ONCE) {
+      const some = groups.slice(i, i + GROUPS_AT_ONCE);
+      const selected = await this.#select<GapsRow>(gapsStatement(range, some), signal);
+      gaps.push(...toGaps(selected.rows[0]));
+    }
+    return gaps;
   }
 
   async readySecond(signal: AbortSignal): Promise<number> {

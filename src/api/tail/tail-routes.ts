@@ -6,6 +6,7 @@ import { beginStream } from '../begun-stream.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { readLogFilter } from '../logs/log-filter.ts';
 import { filterOf } from '../logs/logs-query.ts';
+import { shareCharge } from '../query-limits.ts';
 import { readQuery } from '../read-query.ts';
 import type { RequestContext, Route } from '../route.ts';
 import { selectionKey, type TailSelection } from './tail-group.ts';
@@ -79,10 +80,12 @@ export class LogsTail {
     const selection = { filter: readLogFilter(filterOf(query)), scope: principal.scope };
     const after = this.#after(context, selection);
     if (request.method === 'HEAD') return { status: 200, headers: HEADERS };
+    const signal = AbortSignal.any([request.signal, this.#closing.signal]);
+    shareCharge(request.signal, signal);
     const task = {
       selection,
       after,
-      signal: AbortSignal.any([request.signal, this.#closing.signal]),
+      signal,
       isAllowed: async () => (await principal.isCurrent?.()) ?? true,
     };
     const stream = new TailStream(task, { ...this.#ports, ...this.#options, hub: this.#hub });

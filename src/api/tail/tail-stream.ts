@@ -30,6 +30,7 @@ export interface TailStreamPorts {
 const MAX_RESUME_S = 3600;
 /** One page looks no further, so that the sort of a page is small. */
 const SLICE_S = 60;
+const DAY_S = 86_400;
 const PAGE_ROWS = 1000;
 /** How long a browser waits before it opens a stream anew that was cut off. */
 const HEAD = 'retry: 2000\n\n';
@@ -53,42 +54,68 @@ export class TailStream {
     const { hub } = this.#ports;
     await hub.enter();
     try {
-      let after = this.#task.after;
-      yield HEAD + this.#heartbeat(after ?? (await hub.mark()));
-      if (after !== undefined) after = yield* this.#passOverOld(after);
-      do {
-        if (!(yield* this.#missed(after))) return;
-        after = yield* this.#live();
-      } while (after !== undefined);
+      const { after } = this.#task;
+      if (after === undefined) {
+        if (!(await this.#join(undefined))) return;
+        yield HEAD + this.#heartbeat(this.#membership?.mark ?? (await hub.mark()));
+      } else {
+        yield HEAD + this.#heartbeat(after);
+        if (!(yield* this.#missed(yield* this.#passOverOld(after)))) return;
+      }
+      // Again whenever the hub begins to follow in another way.
+      for (let had = yield* this.#live(); had !== undefined; had = yield* this.#live()) {
+        if (!(yield* this.#missed(had))) return;
+      }
     } finally {
       this.#membership?.release();
       hub.leave();
     }
   }
 
+  /** Day by day, so that who comes back in the middle of it goes on there. */
   async *#passOverOld(after: TailMark): AsyncGenerator<string, TailMark> {
     const { hub } = this.#ports;
-    const { position } = await hub.mark();
-    const oldest = joinMarks(after, markAt(startOf(position.storedS - MAX_RESUME_S)));
-    if (oldest.position === after.position) return after;
-    const range = { after, upTo: markAt(oldest.position) };
-    const [gap] = await hub.reader.count(range, [this.#group], this.#task.signal);
-    if (gap === undefined) return oldest;
-    const { count, fromUs, toUs } = gap;
-    const data = { count, from: formatTime(fromUs), to: formatTime(toUs) };
-    yield eventText('gap', this.#group.cursor(oldest), data);
-    return oldest;
+    const { signal } = this.#task;
+    const oldestS = (await hub.mark()).position.storedS - MAX_RESUME_S;
+    let had = after;
+    while (had.position.storedS < oldestS && !signal.aborted) {
+      const upTo = markAt(startOf(Math.min(oldestS, had.position.storedS + DAY_S)));
+      const [gap] = await hub.reader.count({ after: had, upTo }, [this.#group], signal);
+      had = joinMarks(had, upTo);
+      if (gap === undefined) continue;
+      const { count, fromUs, toUs } = gap;
+      const data = { count, from: formatTime(fromUs), to: formatTime(toUs) };
+      yield eventText('gap', this.#group.cursor(had), data);
+    }
+    return had;
+  }
+
+  /** False: the client has left. A hub that cannot read may let one wait for long. */
+  async #join(after: TailMark | undefined): Promise<boolean> {
+    const { selection, signal } = this.#task;
+    this.#membership?.release();
+    this.#membership = undefined;
+    const joining = this.#ports.hub.join(selection, after);
+    let leave = (): void => undefined;
+    const left = new Promise<undefined>((resolve) => {
+      leave = () => resolve(undefined);
+      signal.addEventListener('abort', leave);
+      if (signal.aborted) leave();
+    });
+    const joined = Promise.race([joining, left]);
+    this.#membership = await joined.finally(() => signal.removeEventListener('abort', leave));
+    if (this.#membership === undefined) joining.then(({ release }) => release()).catch(() => undefined);
+    return this.#membership !== undefined;
   }
 
   /** What the hub shared out and the client lacks. True: now the client is a member, without a hole. */
-  async *#missed(from: TailMark | undefined): AsyncGenerator<string, boolean> {
+  async *#missed(from: TailMark): AsyncGenerator<string, boolean> {
     const { hub } = this.#ports;
-    const { selection, signal } = this.#task;
+    const { signal } = this.#task;
     let after = from;
-    while (!signal.aborted) {
-      this.#membership?.release();
-      const { mark } = (this.#membership = await hub.join(selection, after));
-      if (after === undefined || isWithin(mark, after)) return true;
+    while (await this.#join(after)) {
+      const { mark, release } = this.#membership as TailMembership;
+      if (isWithin(mark, after)) return true;
       const endS = after.position.storedS + SLICE_S;
       const isLastSlice = comparePositions(mark.position, startOf(endS)) <= 0;
       const { lanes } = after;
@@ -104,7 +131,7 @@ export class TailStream {
       else after = isLastSlice ? joinMarks(after, mark) : markAt(startOf(endS), lanes);
       const isJoined = isLastSlice && !hasMore;
       // What the hub shares out meanwhile is read by the next page.
-      if (!isJoined) this.#membership.release();
+      if (!isJoined) release();
       if (logs.length > 0) yield logs.map((log) => this.#group.logText(log)).join('');
       if (isJoined) return true;
       if (!(await this.#isAllowed())) return false;
@@ -119,7 +146,7 @@ export class TailStream {
     if (membership === undefined) return undefined;
     const { member } = membership;
     while (!signal.aborted) {
-      if (performance.now() >= this.#nextCheckMs) {
+      if (performance.now() >= this.#nextCheckMs && member.ended === undefined) {
         if (!(await this.#isAllowed())) return undefined;
         yield member.isEmpty ? this.#heartbeat(this.#reached(membership)) : member.take();
         continue;
