@@ -5,9 +5,10 @@ import { MillraceError, quoteValue } from '../../errors.ts';
 import type { QueryOptions, QueryPort } from '../../pipeline/query-port.ts';
 import { ROLES, type Role } from '../route.ts';
 import { type Scope, UNSCOPED } from '../scope.ts';
+import { Turns } from '../turns.ts';
 import { checkGrant, formatGrants, parseGrants } from './grants.ts';
 import { checkPassword, newRandomPassword, PasswordHasher } from './passwords.ts';
-import { Turns } from './turns.ts';
+
 import {
   toUser,
   type User,

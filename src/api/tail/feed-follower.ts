@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, MillraceError, toMillraceError } from '../../errors.ts';
 import type { LaneEnd, StoredNews, StoredPort, StoredStretch } from '../../pipeline/stored-port.ts';
 import { positionOf } from '../logs/log-shape.ts';
+import { Turns } from '../turns.ts';
 import { readBlock } from './block-rows.ts';
-import { type Follower, type FollowerPorts, shareOut, Turns } from './follower.ts';
+import { type Follower, type FollowerPorts, shareOut } from './follower.ts';
 import type { PlacedLog } from './tail-group.ts';
 import { laneNumber, markAt, startOf, type TailMark } from './tail-mark.ts';
 import type { LaneRange } from './tail-sql.ts';
@@ -30,6 +31,8 @@ const SETTLE_MS = 60_000;
 const SLACK_MS = 5000;
 const START_MS = 5000;
 const QUERY_MS = 10_000;
+/** Only one thing is done at a time. */
+const SHARING = 'sharing';
 const RETRY_MS = 1000;
 
 export class FeedFollower implements Follower {
@@ -77,7 +80,7 @@ export class FeedFollower implements Follower {
   }
 
   async between<T>(step: () => T): Promise<T> {
-    return await this.#turns.take(step);
+    return await this.#turns.run(SHARING, async () => step());
   }
 
   stop(): void {
@@ -107,11 +110,11 @@ export class FeedFollower implements Follower {
     this.#isTaking = true;
     for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
       const stretch = next;
-      await this.#turns.take(() => this.#take(stretch));
+      await this.#turns.run(SHARING, () => this.#take(stretch));
       if (this.#stopping.signal.aborted) return;
     }
     this.#isTaking = false;
-    await this.#turns.take(() => this.#settle());
+    await this.#turns.run(SHARING, async () => this.#settle());
   }
 
   async #take(stretch: StoredStretch): Promise<void> {

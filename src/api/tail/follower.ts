@@ -41,14 +41,3 @@ export async function shareOut(
   }
   return true;
 }
-
-/** Steps one after the other. */
-export class Turns {
-  #last: Promise<unknown> = Promise.resolve();
-
-  async take<T>(step: () => T | Promise<T>): Promise<T> {
-    const turn = this.#last.then(step);
-    this.#last = turn.catch(() => undefined);
-    return await turn;
-  }
-}

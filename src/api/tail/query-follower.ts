@@ -3,7 +3,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage } from '../../errors.ts';
-import { type Follower, type FollowerPorts, shareOut, Turns } from './follower.ts';
+import { Turns } from '../turns.ts';
+import { type Follower, type FollowerPorts, shareOut } from './follower.ts';
 import { comparePositions, markAt, startOf, type TailMark } from './tail-mark.ts';
 
 export interface QueryFollowerOptions {
@@ -15,6 +16,8 @@ export interface QueryFollowerOptions {
 }
 
 const QUERY_MS = 10_000;
+/** Only one thing is done at a time. */
+const SHARING = 'sharing';
 
 export class QueryFollower implements Follower {
   readonly #ports: FollowerPorts;
@@ -38,7 +41,7 @@ export class QueryFollower implements Follower {
   }
 
   async between<T>(step: () => T): Promise<T> {
-    return await this.#turns.take(step);
+    return await this.#turns.run(SHARING, async () => step());
   }
 
   stop(): void {
@@ -49,7 +52,7 @@ export class QueryFollower implements Follower {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await sleep(this.#options.pollMs, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#turns.take(() => this.#poll());
+      if (!signal.aborted) await this.#turns.run(SHARING, () => this.#poll());
     }
   }
 
