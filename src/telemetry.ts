@@ -34,6 +34,15 @@ export const INTERNAL_EVENTS = {
     text: 'embedded ClickHouse exits again and again; see the reason and log/clickhouse.errors.log in DATA_DIR',
     counter: 'millrace_store_crash_loops_total',
   },
+  index_unreadable: {
+    level: 'error',
+    text: 'ClickHouse cannot read an index of a part; it is read without, and its partition is written anew',
+    counter: 'millrace_store_unreadable_indexes_total',
+  },
+  index_repair_failed: {
+    level: 'error',
+    text: 'a partition with an unreadable index could not be written anew',
+  },
   migration_applied: { level: 'info', text: 'migration applied' },
   http_fallback: { level: 'warn', text: 'uWebSockets.js could not be loaded; node:http serves the API' },
   http_listening: { level: 'info', text: 'HTTP API is listening' },

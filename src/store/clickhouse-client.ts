@@ -1,11 +1,13 @@
 /**
- * The one client of ClickHouse, embedded or external, and the only file that knows @clickhouse/client.
+ * The one client of ClickHouse, embedded or external; only this file and selection.ts know @clickhouse/client.
  * Every setting that matters and whose default differs between versions is sent with each request.
  * All errors are MillraceErrors (store-errors.ts); nothing is retried here.
  */
 import { Readable } from 'node:stream';
 import { ClickHouseLogLevel, type ClickHouseSettings, createClient, parseError } from '@clickhouse/client';
-import { MillraceError, quoteValue } from '../errors.ts';
+import { MillraceError } from '../errors.ts';
+import { toUnreadableIndex, type UnreadableIndex } from './index-repair.ts';
+import { type Selection, toSelection } from './selection.ts';
 import { type Operation, toStoreError } from './store-errors.ts';
 
 export interface StoreOptions {
@@ -36,24 +38,12 @@ export interface BytesInsert extends RequestOptions {
   readonly params?: Params;
 }
 
-export interface Selection<Row> {
-  readonly rows: Row[];
-  readonly rowsRead: number;
-  readonly bytesRead: number;
-  readonly elapsedMs: number;
-}
-
 type Statement = { readonly query: string } & ReturnType<typeof request>;
 
 type Execution = Statement & {
   readonly values?: Readable;
   readonly http_headers?: Record<string, string>;
 };
-
-interface JsonAnswer<Row> {
-  readonly data: Row[];
-  readonly statistics: { readonly elapsed: number; readonly rows_read: number; readonly bytes_read: number };
-}
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const DEFAULT_CONNECTIONS = 16;
@@ -101,6 +91,8 @@ async function drain(stream: Readable): Promise<void> {
 /** Made by `createStore`. */
 export class Store {
   readonly database: string;
+  /** Told of each skip index that a reading statement could not read; the statement goes on without skip indexes. */
+  onUnreadableIndex: (index: UnreadableIndex) => void = () => {};
   readonly #client: ReturnType<typeof createClient>;
   readonly #host: string;
 
@@ -147,14 +139,12 @@ export class Store {
 
   /** The answer as bytes. `sql` ends in its format, such as `FORMAT RowBinary`. */
   async selectBytes(sql: string, params: Params = {}, options: RequestOptions = {}): Promise<Buffer> {
-    try {
-      const { stream } = await this.#client.exec({ query: sql, ...request(params, options) });
+    return await this.#read({ query: sql, ...request(params, options) }, async (statement) => {
+      const { stream } = await this.#client.exec(statement);
       const chunks: Buffer[] = [];
       for await (const chunk of stream) chunks.push(chunk as Buffer);
       return Buffer.concat(chunks);
-    } catch (error) {
-      throw this.#error(error, 'statement', options.signal);
-    }
+    });
   }
 
   /** Rows in chunks as they come, for results of any size. Leaving the loop early ends the request. */
@@ -220,11 +210,26 @@ export class Store {
   }
 
   async #select<Row>(format: 'JSON' | 'JSONCompact', params: Statement): Promise<Selection<Row>> {
-    try {
-      const result = await this.#client.query({ ...params, format });
+    return await this.#read(params, async (statement) => {
+      const result = await this.#client.query({ ...statement, format });
       return toSelection<Row>(await result.text());
+    });
+  }
+
+  /** Asks once more, without skip indexes, when one of them cannot be read. */
+  async #read<T>(statement: Statement, ask: (statement: Statement) => Promise<T>): Promise<T> {
+    try {
+      try {
+        return await ask(statement);
+      } catch (error) {
+        const index = toUnreadableIndex(error);
+        if (index === undefined) throw error;
+        this.onUnreadableIndex(index);
+      }
+      const clickhouse_settings = { ...statement.clickhouse_settings, use_skip_indexes: 0 };
+      return await ask({ ...statement, clickhouse_settings });
     } catch (error) {
-      throw this.#error(error, 'statement', params.abort_signal);
+      throw this.#error(error, 'statement', statement.abort_signal);
     }
   }
 
@@ -268,20 +273,4 @@ function request(params: Params, options: RequestOptions) {
     ...(options.queryId !== undefined && { query_id: options.queryId }),
     ...(options.signal !== undefined && { abort_signal: options.signal }),
   };
-}
-
-function toSelection<Row>(body: string): Selection<Row> {
-  let answer: JsonAnswer<Row>;
-  try {
-    answer = JSON.parse(body) as JsonAnswer<Row>;
-  } catch {
-    const failure: unknown = parseError(body.slice(-4096));
-    if (failure instanceof Error && 'type' in failure) throw failure;
-    throw new MillraceError(
-      'store_unavailable',
-      `ClickHouse's answer broke off: ${quoteValue(body.slice(-80))}.`,
-    );
-  }
-  const { elapsed, rows_read: rowsRead, bytes_read: bytesRead } = answer.statistics;
-  return { rows: answer.data, rowsRead, bytesRead, elapsedMs: elapsed * 1000 };
 }

@@ -8,6 +8,7 @@ import type { Telemetry } from '../telemetry.ts';
 import { createStore, type Store, type StoreOptions } from './clickhouse-client.ts';
 import { EmbeddedServer } from './embedded/embedded-server.ts';
 import { KEY_HEADER } from './embedded/server-process.ts';
+import { repairIndexes } from './index-repair.ts';
 import { migrate } from './migrations.ts';
 import { readRunFile, removeRunFile, writeRunFile } from './run-file.ts';
 import { applyTableSettings } from './table-settings.ts';
@@ -57,6 +58,7 @@ async function prepare(connection: StoreOptions, options: OpenStoreOptions): Pro
     await setup.close();
   }
   const store = createStore(connection);
+  repairIndexes(store, options.telemetry);
   try {
     await migrate(store, { telemetry: options.telemetry });
     await applyTableSettings(store, { isFsync: options.isFsync === true });

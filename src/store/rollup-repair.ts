@@ -132,7 +132,11 @@ async function recompute(
   await store.command(
     `INSERT INTO ${table} (${names}) SELECT ${names} FROM (${select}) WHERE ${where} AND throwIf(${isRevoked}) = 0`,
     {},
-    { settings: { max_partitions_per_insert_block: 0 }, queryId: nextWriteId(request.owner) },
+    {
+      // Unlike a question, it could not be asked again without an index that turns out to be unreadable half way.
+      settings: { max_partitions_per_insert_block: 0, use_skip_indexes: 0 },
+      queryId: nextWriteId(request.owner),
+    },
   );
 }
 

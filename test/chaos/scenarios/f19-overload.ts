@@ -1,4 +1,5 @@
 /** F19: for a long time more comes in than ClickHouse can take; then the backlog is drained. Memory stays flat. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Sample, slopePerSecond } from '../faults/slope.ts';
 import { startSlowStore } from '../faults/slow-store.ts';
 import type { Member } from '../member.ts';
@@ -17,6 +18,10 @@ const MAX_RESIDENT_BYTES = 400_000_000;
 const MAX_SLOPE_SHORT = 5 * MIB;
 const MAX_SLOPE_LONG = 8 * 1024;
 const DRAIN_MS = 600_000;
+/** Of the measure of capacity. */
+const MEASURE_MS = 200_000;
+const LOOK_MS = 100;
+const LEAST_LEAPS = 4;
 
 export const overload: Scenario = {
   id: 'F19',
@@ -30,13 +35,11 @@ export const overload: Scenario = {
 
     slow.bytesPerSecond = chaos.pick(SHORT_BYTES_PER_SECOND, LONG_BYTES_PER_SECOND);
     chaos.fault(`ClickHouse takes ${slow.bytesPerSecond} bytes of inserts per second`);
-    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(40_000, 200_000) });
+    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(40_000, 700_000) });
     const stored = async (): Promise<number> => (await chaos.storedCount(clickhouse.store)) ?? 0;
     await flood.finished();
-    const capacity = await ratePerSecond(stored, chaos.pick(4000, 30_000));
+    const capacity = await growthPerSecond(stored, chaos.pick(4000, 30_000));
     chaos.figure('capacity_per_s', capacity);
-    // A rate of 0 would be one without a limit.
-    if (capacity < 1) throw new Error('ClickHouse took nothing while its capacity was measured');
 
     const load = await chaos.startLoad({ rate: Math.round(OVERLOAD * capacity) });
     const samples = await watchMemory(member, chaos.pick(10_000, 1_800_000));
@@ -56,11 +59,23 @@ export const overload: Scenario = {
   },
 };
 
-/** How fast a count grows over so long. */
-async function ratePerSecond(count: () => Promise<number>, forMs: number): Promise<number> {
-  const [before, beganAt] = [await count(), Date.now()];
-  await new Promise((resolve) => setTimeout(resolve, forMs));
-  return (1000 * ((await count()) - before)) / (Date.now() - beganAt);
+/** How fast a count grows that grows in leaps: from one leap to another, over so long and so many of them. */
+async function growthPerSecond(count: () => Promise<number>, leastMs: number): Promise<number> {
+  const giveUpAt = Date.now() + MEASURE_MS;
+  let latest = await count();
+  let leaps = -1;
+  let first = { atMs: 0, count: latest };
+  while (Date.now() < giveUpAt) {
+    await delay(LOOK_MS);
+    const now = { atMs: Date.now(), count: await count() };
+    if (now.count === latest) continue;
+    latest = now.count;
+    leaps += 1;
+    if (leaps === 0) first = now;
+    if (leaps >= LEAST_LEAPS && now.atMs - first.atMs >= leastMs)
+      return (1000 * (now.count - first.count)) / (now.atMs - first.atMs);
+  }
+  throw new Error(`ClickHouse took rows ${leaps + 1} times while its capacity was measured: too seldom`);
 }
 
 async function watchMemory(member: Member, forMs: number): Promise<Sample[]> {
