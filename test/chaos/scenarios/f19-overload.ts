@@ -10,7 +10,9 @@ const MIB = 1024 * 1024;
 const OVERLOAD = 1.5;
 /** What ClickHouse may take: as little as makes the buffers full soon and 30 minutes of events fit on a disk. */
 const SHORT_BYTES_PER_SECOND = 700_000;
-const LONG_BYTES_PER_SECOND = 350_000;
+const LONG_BYTES_PER_SECOND = 150_000;
+/** Small inserts: even so slow a ClickHouse answers each of them long before a request is given up. */
+const FLUSH_ROWS = '10000';
 const SHORT_WARM_UP = 60_000;
 const LONG_WARM_UP = 150_000;
 const MAX_RESIDENT_BYTES = 400_000_000;
@@ -30,12 +32,15 @@ export const overload: Scenario = {
     const clickhouse = await chaos.startClickHouse();
     const slow = await startSlowStore(clickhouse.connection);
     chaos.atEnd(() => slow.stop());
-    const member = await chaos.startProgram({ clickhouse: { ...clickhouse, url: slow.url } });
+    const member = await chaos.startProgram({
+      clickhouse: { ...clickhouse, url: slow.url },
+      settings: { FLUSH_ROWS },
+    });
     const before = await warmUp(chaos, member, chaos.pick(SHORT_WARM_UP, LONG_WARM_UP));
 
     slow.bytesPerSecond = chaos.pick(SHORT_BYTES_PER_SECOND, LONG_BYTES_PER_SECOND);
     chaos.fault(`ClickHouse takes ${slow.bytesPerSecond} bytes of inserts per second`);
-    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(40_000, 700_000) });
+    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(40_000, 300_000) });
     const stored = async (): Promise<number> => (await chaos.storedCount(clickhouse.store)) ?? 0;
     await flood.finished();
     const capacity = await growthPerSecond(stored, chaos.pick(4000, 30_000));
