@@ -66,9 +66,8 @@ export class ApiService {
       {
         store: this.#ports.store,
         accessStore: this.#ports.accessStore,
-        ingest: this.#main,
+        ...(settings.storesLogs && { ingest: this.#main, stored: this.#main }),
         status: this.#main,
-        stored: this.#main,
         telemetry: this.#main,
         keys: loadApiKeys(settings.keysDir),
         cursorSecret: Buffer.from(settings.cursorSecret),

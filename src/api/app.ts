@@ -36,7 +36,8 @@ export interface AppPorts {
   readonly store: QueryPort;
   /** The same with connections of its own: who may ask, and who did, does not wait for what others ask. */
   readonly accessStore: QueryPort;
-  readonly ingest: IngestPort;
+  /** Absent: no logs are taken here, and there is no route to post them to. */
+  readonly ingest?: IngestPort | undefined;
   readonly status: StatusPort;
   /** Absent: nobody here stores logs. */
   readonly stored?: StoredPort | undefined;
@@ -80,7 +81,9 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   );
   const routes = [
     ...authRoutes(auth),
-    ...ingestRoutes({ ingest, telemetry, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) }),
+    ...(ingest === undefined
+      ? []
+      : ingestRoutes({ ingest, telemetry, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) })),
     ...usersRoutes({ users, currentUsers: auth.currentUsers, cursorSecret }),
     ...apiKeysRoutes({ keys: apiKeys, currentKeys, cursorSecret, now }),
     ...auditRoutes({ store, cursorSecret, now }),

@@ -12,6 +12,7 @@ type Register = (program: Command) => void;
 const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   up: async () => (await import('./up.ts')).registerUp,
   process: async () => (await import('./process.ts')).registerProcess,
+  api: async () => (await import('./api.ts')).registerApi,
   produce: async () => (await import('./produce.ts')).registerProduce,
   consume: async () => (await import('./consume.ts')).registerConsume,
   import: async () => (await import('./import.ts')).registerImport,

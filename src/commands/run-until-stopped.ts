@@ -5,19 +5,23 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import { EXIT_FAILED } from './output.ts';
-import type { Service } from './service.ts';
 import { listenForStop } from './stop-signal.ts';
 
 const LINGER_MS = 500;
 /** What a start may still take once it is told to stop, so that it leaves nothing half open. */
 const START_GRACE_MS = 5000;
 
+export interface Stoppable {
+  /** Resolves with true when nothing that was taken is left to be done. */
+  stop(deadlineMs: number): Promise<boolean>;
+}
+
 /**
  * Exit code 0 after a full drain, 1 when the deadline cut it short (nothing is lost: Kafka has it still). Told to stop
  * before it has started it ends with 0, also when it waits for something or could not start: it has taken nothing.
  */
 export async function runUntilStopped(
-  service: Service,
+  service: Stoppable,
   config: Config,
   start: () => Promise<void>,
 ): Promise<void> {

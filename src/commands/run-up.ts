@@ -6,12 +6,13 @@ import type { Config } from '../config.ts';
 import { MillraceError } from '../errors.ts';
 import type { DemoDay } from '../produce/demo-day.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
+import { addressOf } from './api-address.ts';
 import { runLiveDemo, seedDemo } from './demo.ts';
 import { bold, writeLine } from './output.ts';
 import { runUntilStopped } from './run-until-stopped.ts';
 import { Service } from './service.ts';
 import { listenForStop } from './stop-signal.ts';
-import { upBanner } from './up-banner.ts';
+import { readyBanner } from './banner.ts';
 
 export interface UpOptions {
   /** About how many events a demo has; undefined: no demo. */
@@ -37,12 +38,11 @@ export async function runUp(config: Config, telemetry: ServiceTelemetry, options
     const newPassword = await createUsers(service.store.store).ensureAdmin(config.adminPassword?.reveal());
     const url = addressOf(config, port);
     writeLine(
-      upBanner({
+      readyBanner({
         url,
         dataDir: config.dataDir,
         clickhouseUrl: config.clickhouseUrl,
-        kafkaBrokers: config.kafkaBrokers,
-        kafkaTopics: config.kafkaTopics,
+        kafka: { brokers: config.kafkaBrokers, topics: config.kafkaTopics },
         newPassword,
         demo,
         emphasize: (text) => bold(text, process.stdout),
@@ -68,9 +68,4 @@ async function seed(
     await service.stop(drainTimeoutMs);
     throw error;
   }
-}
-
-function addressOf({ httpHost, tlsCert }: Config, port: number): string {
-  const scheme = tlsCert === undefined ? 'http' : 'https';
-  return `${scheme}://${httpHost.includes(':') ? `[${httpHost}]` : httpHost}:${port}`;
 }

@@ -9,7 +9,6 @@ import type { Config } from '../config.ts';
 import { MillraceError } from '../errors.ts';
 import { armFailpoints } from '../failpoints.ts';
 import { readPackageVersion } from '../package-info.ts';
-import type { ApiSettings } from '../pipeline/api-protocol.ts';
 import { ApiThread } from '../pipeline/api-thread.ts';
 import { DirectSource } from '../pipeline/direct-source.ts';
 import type { IngestPort } from '../pipeline/ingest-port.ts';
@@ -17,8 +16,9 @@ import { KeyedIngest } from '../pipeline/keyed-ingest.ts';
 import type { Lane } from '../pipeline/lane.ts';
 import { registerLaneGauges } from '../pipeline/lane-gauges.ts';
 import { Pipeline } from '../pipeline/pipeline.ts';
-import type { Clock, KafkaSource } from '../pipeline/ports.ts';
+import type { KafkaSource } from '../pipeline/ports.ts';
 import { Status } from '../pipeline/status.ts';
+import { systemClock as clock } from '../pipeline/system-clock.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import { readCursorSecret } from '../store/cursor-secret.ts';
 import { readFreeDiskBytes } from '../store/disk.ts';
@@ -29,11 +29,11 @@ import { createLaneOwnership } from '../store/lane-ownership.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
 import { registerSource } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
+import { apiSettings, HTTP_STOP_MS, REQUEST_DEADLINE_MS } from './api-settings.ts';
 import { DEFAULT_RETENTION_DAYS, storeOptions } from './command-store.ts';
 import { DirectLanes } from './direct-lanes.ts';
 import { kafkaConnection } from './kafka-connection.ts';
 import { type LetterKeys, startLetterKeys } from './letter-keys.ts';
-import { apiKeysDir } from './local-token.ts';
 
 /** `up` has the whole API, ingestion over HTTP included; `process` only probes and metrics. */
 export type ServiceKind = 'up' | 'process';
@@ -43,18 +43,11 @@ interface HttpEnd {
   stop(deadlineMs: number): Promise<void>;
 }
 
-const REQUEST_DEADLINE_MS = 30_000;
-const DAY_MS = 86_400_000;
-/** Share of the memory budget that HTTP bodies under way may hold. */
-const BODY_SHARE = 0.1;
-const HTTP_STOP_MS = 2000;
 const KAFKA_STOP_MS = 5000;
 const HEARTBEAT_MS = 3000;
 const HEARTBEATS_PER_SESSION = 3;
 /** In DATA_DIR. */
 const MEMBER_NOTES = 'kafka-members';
-
-const clock: Clock = { now: () => Date.now(), steady: () => performance.now() };
 
 /** Modes: `start` → running → `stop`, which drains within the deadline and closes what was opened, last first. */
 export class Service {
@@ -249,48 +242,17 @@ export class Service {
   ): Promise<number> {
     const ingest = await this.#createIngest(opened);
     const cursorSecret = await readCursorSecret(opened.store);
-    const api = new ApiThread(this.#apiSettings(opened, { letterKeys, cursorSecret }), {
-      ingest,
-      status,
-      stored: this.pipeline.coordinator.stored,
-      telemetry: this.#telemetry,
-    });
+    const api = new ApiThread(
+      apiSettings(this.#config, { opened, letterKeys, cursorSecret, storesLogs: true }),
+      {
+        ingest,
+        status,
+        stored: this.pipeline.coordinator.stored,
+        telemetry: this.#telemetry,
+      },
+    );
     this.#http = api;
     const { port } = await api.start();
     return port;
-  }
-
-  #apiSettings(
-    { connection }: OpenedStore,
-    secrets: Pick<ApiSettings, 'letterKeys' | 'cursorSecret'>,
-  ): ApiSettings {
-    const config = this.#config;
-    const { tlsCert, tlsKey, metricsToken } = config;
-    return {
-      host: config.httpHost,
-      port: config.httpPort,
-      server: config.httpServer,
-      keysDir: apiKeysDir(config.dataDir),
-      keyRotationMs: config.tokenKeyDays * DAY_MS,
-      ...secrets,
-      maxBodyBytes: config.maxBodyBytes,
-      bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),
-      requestDeadlineMs: REQUEST_DEADLINE_MS,
-      corsOrigins: config.corsOrigins,
-      trustedProxies: config.trustedProxies,
-      maxConnections: config.httpMaxConnections,
-      quotas: {
-        requestsPerMinute: config.rateRequests,
-        rowsPerMinute: config.rateRows,
-        ingestBytesPerMinute: config.rateIngestBytes,
-        anonymousPerMinute: config.rateAnonymous,
-        streamsPerUser: config.streamsPerUser,
-      },
-      store: connection,
-      ...(tlsCert === undefined || tlsKey === undefined
-        ? {}
-        : { tls: { certFile: tlsCert, keyFile: tlsKey } }),
-      ...(metricsToken === undefined ? {} : { metricsToken: metricsToken.reveal() }),
-    };
   }
 }

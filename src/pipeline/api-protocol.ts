@@ -47,6 +47,8 @@ export interface ApiSettings {
   readonly cursorSecret: Uint8Array;
   /** Keys of the dead letters, likewise. */
   readonly letterKeys: readonly Uint8Array[];
+  /** Whether this program takes logs and stores them; else it has no route to post them to. */
+  readonly storesLogs: boolean;
   readonly maxBodyBytes: number;
   /** Bytes that bodies under way may hold together; beyond it 429. */
   readonly bodyBudgetBytes: number;

@@ -1,5 +1,5 @@
 /**
- * `millrace up` and `millrace process` as processes of their own: in a process group each, as a terminal starts
+ * `millrace up`, `process` and `api` as processes of their own: in a process group each, as a terminal starts
  * them, with the signals that people and systems send them.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -11,7 +11,7 @@ import { type RunFile, readRunFile } from '../../src/store/run-file.ts';
 import { until } from './until.ts';
 
 export interface ProgramOptions {
-  readonly command?: 'up' | 'process';
+  readonly command?: 'up' | 'process' | 'api';
   readonly dataDir: string;
   /** `MILLRACE_…` variables without the prefix. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -88,6 +88,12 @@ export class Program {
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  /** Base address of its API. Only after `ready`. */
+  get apiUrl(): string {
+    if (this.#apiUrl === undefined) throw new Error('Wait for ready() first.');
+    return this.#apiUrl;
   }
 
   /** All it printed so far, on both streams. */

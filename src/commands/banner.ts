@@ -1,5 +1,5 @@
 /**
- * What `up` says when it is ready: where everything is and what to try first.
+ * What `up` and `api` say when they are ready: where everything is and what to try first.
  */
 import type { DemoDay } from '../produce/demo-day.ts';
 import { formatCount } from './output.ts';
@@ -10,8 +10,8 @@ export interface BannerFacts {
   readonly dataDir: string;
   /** Address of an external ClickHouse; undefined: the embedded one. */
   readonly clickhouseUrl?: string | undefined;
-  readonly kafkaBrokers: readonly string[];
-  readonly kafkaTopics: readonly string[];
+  /** Absent: this program takes no logs. */
+  readonly kafka?: { readonly brokers: readonly string[]; readonly topics: readonly string[] };
   /** The password made up at this first start; shown once and kept nowhere. */
   readonly newPassword?: string | undefined;
   /** What `--demo` has made. */
@@ -20,7 +20,7 @@ export interface BannerFacts {
   readonly emphasize: (text: string) => string;
 }
 
-export function upBanner(facts: BannerFacts): string {
+export function readyBanner(facts: BannerFacts): string {
   const { url, emphasize } = facts;
   const lines = [
     '',
@@ -34,7 +34,7 @@ export function upBanner(facts: BannerFacts): string {
     '  Try it, in another terminal:',
     ...tryLines(facts).map((line) => `    ${line}`),
     '',
-    '  Ctrl-C stops it; what was accepted is stored first.',
+    `  Ctrl-C stops it${facts.kafka === undefined ? '.' : '; what was accepted is stored first.'}`,
     '',
   ];
   return lines.join('\n');
@@ -50,11 +50,12 @@ function loginLines(facts: BannerFacts): string[] {
   ];
 }
 
-function kafkaLines(facts: BannerFacts): string[] {
-  if (facts.kafkaBrokers.length === 0) {
+function kafkaLines({ kafka }: BannerFacts): string[] {
+  if (kafka === undefined) return [];
+  if (kafka.brokers.length === 0) {
     return ['  Kafka       off (set MILLRACE_KAFKA_BROKERS=host:9092 to read topics)'];
   }
-  return [`  Kafka       ${facts.kafkaBrokers.join(', ')}, topics ${facts.kafkaTopics.join(', ')}`];
+  return [`  Kafka       ${kafka.brokers.join(', ')}, topics ${kafka.topics.join(', ')}`];
 }
 
 type Demo = NonNullable<BannerFacts['demo']>;
@@ -67,7 +68,7 @@ function demoLines({ eventCount, attacker, target }: Demo): string[] {
   ];
 }
 
-function tryLines({ url, newPassword, demo }: BannerFacts): string[] {
+function tryLines({ url, newPassword, demo, kafka }: BannerFacts): string[] {
   const password = newPassword ?? 'PASSWORD';
   const insecure = url.startsWith('https:') ? '-k ' : '';
   const token = '-H "Authorization: Bearer $TOKEN"';
@@ -83,10 +84,13 @@ function tryLines({ url, newPassword, demo }: BannerFacts): string[] {
       `curl -s ${insecure}"${url}/logs?from=now-1h&source_ip=${demo.attacker}&limit=5" ${token}`,
     ];
   }
-  return [
-    ...login,
+  const post = [
     `curl -s ${insecure}${url}/logs ${token} -H 'Content-Type: application/json' \\`,
     `  -d '{"level":"INFO","service":"demo","message":"hello"}'`,
+  ];
+  return [
+    ...login,
+    ...(kafka === undefined ? [] : post),
     `curl -s ${insecure}"${url}/logs?limit=5" ${token}`,
   ];
 }
