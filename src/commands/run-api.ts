@@ -14,11 +14,11 @@ import { type OpenedStore, openStore } from '../store/open-store.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
 import { addressOf } from './api-address.ts';
 import { apiSettings, HTTP_STOP_MS } from './api-settings.ts';
+import { readyBanner } from './banner.ts';
 import { storeOptions } from './command-store.ts';
 import { startLetterKeys } from './letter-keys.ts';
 import { bold, writeLine } from './output.ts';
 import { runUntilStopped, type Stoppable } from './run-until-stopped.ts';
-import { readyBanner } from './banner.ts';
 
 /** An answer that takes longer is none. */
 const PING_MS = 5000;

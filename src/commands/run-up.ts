@@ -7,12 +7,12 @@ import { MillraceError } from '../errors.ts';
 import type { DemoDay } from '../produce/demo-day.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
 import { addressOf } from './api-address.ts';
+import { readyBanner } from './banner.ts';
 import { runLiveDemo, seedDemo } from './demo.ts';
 import { bold, writeLine } from './output.ts';
 import { runUntilStopped } from './run-until-stopped.ts';
 import { Service } from './service.ts';
 import { listenForStop } from './stop-signal.ts';
-import { readyBanner } from './banner.ts';
 
 export interface UpOptions {
   /** About how many events a demo has; undefined: no demo. */
