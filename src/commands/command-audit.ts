@@ -22,6 +22,10 @@ export async function auditCommand(store: Pick<QueryPort, 'insertJson'>, done: D
   try {
     await writeAudit(store, { ...done, actor: commandActor(), outcome: 'ok', address: '', requestId: '' });
   } catch (error) {
-    writeNote(`millrace: warning: It went through, but is not in the audit: ${errorMessage(error)}`);
+    warnOfAudit(error);
   }
+}
+
+export function warnOfAudit(error: unknown): void {
+  writeNote(`millrace: warning: It went through, but is not in the audit: ${errorMessage(error)}`);
 }

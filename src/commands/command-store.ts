@@ -7,10 +7,19 @@ import type { Config } from '../config.ts';
 import { MillraceError, quoteValue } from '../errors.ts';
 import { type OpenedStore, type OpenStoreOptions, openRunning } from '../store/open-store.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { loadCommandConfig } from './setting-flags.ts';
+import { addSettingFlags, loadCommandConfig } from './setting-flags.ts';
 
 /** Until retention can be set: days that a row is kept, from its arrival on. */
 export const DEFAULT_RETENTION_DAYS = 30;
+
+/** What every command on a store takes. */
+export function addStoreOptions(command: Command): Command {
+  return addSettingFlags(command.option('--json', 'print JSON'), ['general', 'clickhouse']);
+}
+
+export function wantsJson(command: Command): boolean {
+  return command.getOptionValue('json') === true;
+}
 
 /** Settings of a command on a store. A mistyped directory must not become a new database that nobody reads. */
 export function loadStoreConfig(command: Command): Config {

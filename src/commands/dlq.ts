@@ -17,6 +17,7 @@ import type { Config } from '../config.ts';
 import { LetterSeal } from '../encode/letter-seal.ts';
 import { MillraceError } from '../errors.ts';
 import type { Store } from '../store/clickhouse-client.ts';
+import { auditCommand } from './command-audit.ts';
 import { loadStoreConfig, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { addLetterFilters, type LetterOptions, readIds, readLetterFilter } from './dlq-options.ts';
@@ -78,6 +79,7 @@ function registerShow(dlq: Command): void {
       const bytes = await readBytes(store, row, config);
       if (options.raw === true) {
         process.stdout.write(bytes);
+        await auditCommand(store, { action: 'dead_letters.read', target: id, detail: {} });
         return;
       }
       const names = await sourcesOf(store, [row]);

@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
   status: async () => (await import('./status.ts')).registerStatus,
   dlq: async () => (await import('./dlq.ts')).registerDlq,
   user: async () => (await import('./user.ts')).registerUser,
+  key: async () => (await import('./key.ts')).registerKey,
   keys: async () => (await import('./keys.ts')).registerKeys,
   migrate: async () => (await import('./migrate.ts')).registerMigrate,
   config: async () => (await import('./config.ts')).registerConfig,

@@ -2,19 +2,19 @@
  * `millrace user add|list|passwd|disable|enable`: the users of the API, in the running program's store.
  */
 import { type Command, Option } from 'commander';
-import { checkGrant, toScope } from '../api/auth/grants.ts';
+import { checkGrant } from '../api/auth/grants.ts';
 import { checkPassword } from '../api/auth/passwords.ts';
 import { checkName, createUsers, type Users } from '../api/auth/users.ts';
 import { ROLES, type Role } from '../api/route.ts';
 import { isScoped } from '../api/scope.ts';
 import type { Config } from '../config.ts';
-import { errorMessage, MillraceError } from '../errors.ts';
+import { asUsage } from './as-usage.ts';
 import { auditCommand, commandActor, type Done } from './command-audit.ts';
-import { loadStoreConfig, withStore } from './command-store.ts';
+import { addStoreOptions, loadStoreConfig, wantsJson, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { writeResult } from './output.ts';
 import { readSecret } from './read-secret.ts';
-import { addSettingFlags } from './setting-flags.ts';
+import { addScopeOptions, readScope, type ScopeOptions } from './scope-options.ts';
 
 const PASSWORD_FLAG = '--password-file <path>';
 const PASSWORD_HELP = 'file that holds the password; - is standard input (prompt)';
@@ -28,41 +28,36 @@ export function registerUser(program: Command): void {
   registerSwitch(user, 'enable');
 }
 
-interface AddOptions {
+interface AddOptions extends ScopeOptions {
   readonly role: Role;
-  readonly service?: string[];
-  readonly host?: string[];
-  readonly environment?: string[];
   readonly passwordFile?: string;
 }
 
 function registerAdd(user: Command): void {
-  const command = finish(
-    user
-      .command('add')
-      .description('add a user')
-      .argument('<name>', 'letters, digits and . _ @ -')
-      .addOption(new Option('--role <role>', 'what the user may do').choices([...ROLES]).default('viewer'))
-      .option('--service <names...>', 'services that the user may see or post (all)')
-      .option('--host <names...>', 'hosts likewise (all)')
-      .option('--environment <names...>', 'environments likewise (all)')
-      .option(PASSWORD_FLAG, PASSWORD_HELP),
+  const command = addStoreOptions(
+    addScopeOptions(
+      user
+        .command('add')
+        .description('add a user')
+        .argument('<name>', 'letters, digits and . _ @ -')
+        .addOption(new Option('--role <role>', 'what the user may do').choices([...ROLES]).default('viewer')),
+    ).option(PASSWORD_FLAG, PASSWORD_HELP),
   );
   command.action(async (name: string, options: AddOptions) => {
-    const { role, service: services, host: hosts, environment: environments } = options;
+    const { role } = options;
     const config = loadStoreConfig(command);
-    const scope = toScope({ services, hosts, environments });
+    const scope = readScope(options);
     asUsage(() => checkGrant({ role, scope }));
     const password = await readNewPassword(name, options.passwordFile, 'Password');
     const result = { name, role, ...(isScoped(scope) && { scope }) };
     const done = { action: 'user.create', target: name, detail: { role, scope } } as const;
     await withUsers(config, (users) => users.add({ name, password, role, scope }, commandActor()), done);
-    writeResult(isJson(command), result, () => `User ${name} was added with role ${role}.`);
+    writeResult(wantsJson(command), result, () => `User ${name} was added with role ${role}.`);
   });
 }
 
 function registerList(user: Command): void {
-  const command = finish(user.command('list').description('list all users'));
+  const command = addStoreOptions(user.command('list').description('list all users'));
   command.action(async () => {
     const users = await withUsers(loadStoreConfig(command), (found) => found.list());
     const rows = users.map(({ name, role, isDisabled, changedAt }) => ({
@@ -71,7 +66,7 @@ function registerList(user: Command): void {
       disabled: isDisabled,
       changed_at: changedAt,
     }));
-    writeResult(isJson(command), { data: rows }, () => {
+    writeResult(wantsJson(command), { data: rows }, () => {
       const width = Math.max(4, ...rows.map((row) => row.name.length));
       const lines = rows.map(
         (row) =>
@@ -83,7 +78,7 @@ function registerList(user: Command): void {
 }
 
 function registerPasswd(user: Command): void {
-  const command = finish(
+  const command = addStoreOptions(
     user
       .command('passwd')
       .description('change the password of a user and end the sessions')
@@ -95,7 +90,7 @@ function registerPasswd(user: Command): void {
     const password = await readNewPassword(name, options.passwordFile, 'New password');
     const done = { action: 'user.change', target: name, detail: { password: 'changed' } } as const;
     await withUsers(config, (users) => users.setPassword(name, password, commandActor()), done);
-    writeResult(isJson(command), { name }, () => `The password of ${name} was changed.`);
+    writeResult(wantsJson(command), { name }, () => `The password of ${name} was changed.`);
   });
 }
 
@@ -104,22 +99,14 @@ function registerSwitch(user: Command, verb: 'disable' | 'enable'): void {
   const effect = isDisabled
     ? 'end the sessions of a user and refuse further logins'
     : 'let a user log in again';
-  const command = finish(user.command(verb).description(effect).argument('<name>', 'the user'));
+  const command = addStoreOptions(user.command(verb).description(effect).argument('<name>', 'the user'));
   command.action(async (name: string) => {
     const change = (users: Users) => users.change(name, { isDisabled }, { changedBy: commandActor() });
     const done = { action: 'user.change', target: name, detail: { disabled: isDisabled } } as const;
     await withUsers(loadStoreConfig(command), change, done);
     const result = { name, disabled: isDisabled };
-    writeResult(isJson(command), result, () => `User ${name} was ${verb}d.`);
+    writeResult(wantsJson(command), result, () => `User ${name} was ${verb}d.`);
   });
-}
-
-function finish(command: Command): Command {
-  return addSettingFlags(command.option('--json', 'print JSON'), ['general', 'clickhouse']);
-}
-
-function isJson(command: Command): boolean {
-  return command.getOptionValue('json') === true;
 }
 
 /** The password for `name`; a name or password that cannot be is wrong usage, told before a store is opened. */
@@ -129,14 +116,6 @@ async function readNewPassword(name: string, file: string | undefined, what: str
   const password = secret.reveal();
   asUsage(() => checkPassword(password));
   return password;
-}
-
-function asUsage(check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    throw new MillraceError('usage', errorMessage(error), { cause: error });
-  }
 }
 
 /** `done` is written to the audit when it went through. */

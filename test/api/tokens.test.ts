@@ -21,6 +21,7 @@ import { jsonResponse } from '../../src/api/problem.ts';
 import type { RequestContext } from '../../src/api/route.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
+import { until } from '../support/until.ts';
 import { type ApiFixture, PASSWORD, startApi } from './api-fixture.ts';
 import { decoded, signed } from './forge.ts';
 
@@ -220,6 +221,9 @@ describe('refresh tokens', () => {
     expect(await me(one, second.access_token)).toBe(401);
     advance(20_000);
     expect(await me(two, second.access_token)).toBe(401);
+    const audited = "SELECT target, outcome FROM audit WHERE action = 'auth.refresh_reuse'";
+    await until(async () => (await clickhouse.store.query(audited)).length > 0);
+    expect(await clickhouse.store.query(audited)).toEqual([{ target: 'ann', outcome: 'denied' }]);
     // Another session of the user does.
     await refreshed(two, (await login(one)).refresh_token);
   });

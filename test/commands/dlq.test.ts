@@ -81,6 +81,10 @@ describe('dlq', { timeout: DEADLINE_MS }, () => {
     expect(shown).toMatchObject({ id, preview: '{"service":"***","password":"***"', is_sealed: true });
     expect((await dlq(['show', id])).stdout).not.toContain(MARKER);
     expect((await dlq(['show', id, '--raw'])).stdout).toBe(BROKEN);
+    const store = up.openStore();
+    const audited = "SELECT target FROM audit WHERE action = 'dead_letters.read'";
+    expect(await store.query(audited)).toEqual([{ target: id }]);
+    await store.close();
     const key = join(folder, 'other.key');
     writeFileSync(key, '00'.repeat(32), { mode: 0o600 });
     const other = await dlq(['show', id, '--raw', '--key-file', key]);

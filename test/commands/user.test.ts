@@ -47,6 +47,22 @@ describe('commands on a data directory without a running program', () => {
     );
   });
 
+  test('key add shows the key once, list has it without, and revoke ends it', async () => {
+    const added = await run(['key', 'add', 'shipper', '--service', 'web', '--expires', 'now+90d']);
+    const { id, key, ...rest } = JSON.parse(added.stdout);
+    expect(rest).toMatchObject({ name: 'shipper', role: 'writer', scope: { services: ['web'] } });
+    expect(key).toMatch(new RegExp(`^mr_${id}_[\\w-]{43}$`));
+    const listed = await run(['key', 'list']);
+    expect(listed.stdout).not.toContain(key);
+    const active = { id, status: 'active', last_used_at: null, scope: { services: ['web'] } };
+    expect(JSON.parse(listed.stdout).data).toMatchObject([active]);
+    expect(await run(['key', 'revoke', `mr_${id}`])).toMatchObject({ code: 0 });
+    expect(JSON.parse((await run(['key', 'list'])).stdout).data).toMatchObject([{ id, status: 'revoked' }]);
+    const again = await run(['key', 'revoke', id]);
+    expect(again.code).toBe(1);
+    expect(JSON.parse(again.stderr)).toMatchObject({ code: 'unprocessable' });
+  });
+
   test('keys rotate makes another key, and ends the old one only when told', async () => {
     const first = JSON.parse((await run(['keys', 'rotate'])).stdout);
     const second = JSON.parse((await run(['keys', 'rotate', '--revoke'])).stdout);
@@ -60,6 +76,10 @@ describe('commands on a data directory without a running program', () => {
     [['user', 'add', 'berta'], 'A password must have 8 to 256'],
     [['user', 'passwd', 'anna'], 'A password must have 8 to 256'],
     [['user', 'add', 'root', '--role', 'admin', '--host', 'a'], 'An admin has no scope'],
+    [['key', 'add', 'x', '--expires', 'now-1d'], '--expires must be later than now'],
+    [['key', 'add', 'x', '--expires', 'soon'], '--expires must be a time like'],
+    [['key', 'add', 'x', '--role', 'admin'], 'Allowed choices are writer, viewer, analyst'],
+    [['key', 'revoke', 'mr_zz'], 'An id of a key has 12 hexadecimal digits'],
     [['user', 'passwd', 'anna', '--password-file', '/nowhere/p'], 'Cannot read \\"/nowhere/p\\": ENOENT'],
   ])('%j with what cannot be is wrong usage', async (args, expected) => {
     const { code, stderr } = await run(args, 'short\n');

@@ -14,13 +14,16 @@ export type AuditAction =
   | 'auth.login'
   | 'auth.logout'
   | 'auth.password'
+  | 'auth.refresh_reuse'
   | 'user.create'
   | 'user.change'
   | 'user.remove'
   | 'key.create'
   | 'key.change'
   | 'key.revoke'
+  | 'signing_key.rotate'
   | 'logs.export'
+  | 'dead_letters.read'
   | 'dead_letters.redrive';
 
 type AuditOutcome = 'ok' | 'denied' | 'failed';

@@ -189,14 +189,19 @@ async function login({ request, requestId, audit }: PublicContext, ports: AuthPo
   return tokenResponse(await ports.tokens.issue(toSubject(user)));
 }
 
-async function refresh({ request }: PublicContext, ports: AuthPorts): Promise<HttpResponse> {
+async function refresh({ request, audit }: PublicContext, ports: AuthPorts): Promise<HttpResponse> {
   const { users, tokens, sessions, currentUsers } = ports;
   const body = await readJson(request, RefreshBody);
   const claims = await tokens.verifyRefresh(body.refresh_token);
   const user = await users.find(claims.username);
   // A changed password or role is a new version: older refresh tokens end there.
   if (user === undefined || user.isDisabled || user.version !== claims.version) throw unauthorized();
-  await sessions.useRefreshToken(claims, request.remoteAddress);
+  await sessions.useRefreshToken(claims, request.remoteAddress, () => {
+    // Only this is audited: who refreshes does nothing new.
+    audit.action = 'auth.refresh_reuse';
+    audit.actor = claims.username;
+    audit.target = claims.username;
+  });
   currentUsers.learn(user);
   return tokenResponse(await tokens.reissue(toSubject(user), claims));
 }

@@ -86,9 +86,10 @@ export class Sessions {
    * Marks a refresh token as used. Used before, it ends the session and throws `unauthorized`: somebody has a copy.
    * The exception is the same address within ten seconds, which may have lost the answer. It gets a token that
    * counts as the one of the first answer, so of two copies of that the second one used ends the session. The same
-   * holds when two programs are asked at the same moment and neither sees the other's mark.
+   * holds when two programs are asked at the same moment and neither sees the other's mark. `onReuse` is called before
+   * the session is ended.
    */
-  async useRefreshToken(claims: RefreshClaims, address: string): Promise<void> {
+  async useRefreshToken(claims: RefreshClaims, address: string, onReuse: () => void): Promise<void> {
     const { sessionId, tokenId, username } = claims;
     const row = await this.#readToken(claims);
     if (row.ended > 0) throw unauthorized();
@@ -98,6 +99,7 @@ export class Sessions {
     }
     if (row.age_ms <= RETRY_MS && row.address === address) return;
     this.#ports.telemetry.emit('refresh_token_reused', { user: username, address });
+    onReuse();
     await this.end(claims, 'reuse');
     throw unauthorized();
   }
