@@ -22,6 +22,7 @@ describe('command line', () => {
     for (const name of [
       'up',
       'process',
+      'api',
       'produce',
       'consume',
       'import',
@@ -38,10 +39,12 @@ describe('command line', () => {
   test.each([
     'up',
     'process',
+    'api',
     'produce',
     'consume',
     'import',
     'status',
+    'key add',
     'migrate',
     'config check',
     'user add',
@@ -92,6 +95,7 @@ describe('command line', () => {
     [['import'], "missing required argument 'file'"],
     [['import', '/nowhere/x.log'], 'Cannot read "/nowhere/x.log"'],
     [['user', 'add', 'x', '--role', 'king'], 'Allowed choices are admin'],
+    [['api'], 'needs CLICKHOUSE_URL'],
     [['process'], 'needs KAFKA_BROKERS and CLICKHOUSE_URL'],
     [['status', '--data-dir', '/nowhere'], 'No program runs on the data directory'],
     [['status', '--url', 'ftp://x'], '--url must be an http or https address'],

@@ -16,8 +16,9 @@ const DISK_BYTES = 256 * MIB;
 const MIN_FREE_MB = 128;
 /** What the embedded ClickHouse keeps free by itself. */
 const KEPT_FREE_BYTES = 64 * MIB;
-/** A small disk has room for no more. */
+/** A small disk has room for no more, and a small budget is filled by so many: no fault takes more than the warm-up did. */
 const WARM_UP_COUNT = 100_000;
+const BUDGET_MB = 64;
 /** What was begun while there was room ends meanwhile. */
 const SETTLE_MS = 2000;
 /** The guard looks every 5 s. */
@@ -35,7 +36,7 @@ async function startOnSmallDisk(chaos: Chaos, minFreeMb: number): Promise<FullPr
   chaos.atEnd(() => disk.unmount());
   const member = await chaos.startProgram({
     dataDir: `${disk.path}/data`,
-    settings: { MIN_FREE_DISK_MB: String(minFreeMb) },
+    settings: { MIN_FREE_DISK_MB: String(minFreeMb), MEMORY_BUDGET_MB: String(BUDGET_MB) },
   });
   const before = chaos.scale === 'long' ? await chaos.warmUp(member, { count: WARM_UP_COUNT }) : undefined;
   return { member, disk, before };
