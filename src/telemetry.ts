@@ -36,12 +36,12 @@ export const INTERNAL_EVENTS = {
   },
   index_unreadable: {
     level: 'error',
-    text: 'ClickHouse cannot read an index of a part; it is read without, and its partition is written anew',
+    text: 'ClickHouse cannot read an index of a part; its rows are read without, and its partition is to be written anew',
     counter: 'millrace_store_unreadable_indexes_total',
   },
   index_repair_failed: {
     level: 'error',
-    text: 'a partition with an unreadable index could not be written anew',
+    text: 'a partition with an unreadable index was not written anew in time; tried again when it is met next',
   },
   migration_applied: { level: 'info', text: 'migration applied' },
   http_fallback: { level: 'warn', text: 'uWebSockets.js could not be loaded; node:http serves the API' },

@@ -7,24 +7,29 @@ import { ApiService } from '../src/api/api-service.ts';
 import { toPlainError } from '../src/errors.ts';
 import type { ApiWorkerData, FromApi } from '../src/pipeline/api-protocol.ts';
 import { createStore } from '../src/store/clickhouse-client.ts';
+import { repairIndexes } from '../src/store/index-repair.ts';
 
 if (parentPort === null) throw new Error('api-server is started by the program, not by hand');
 const port = parentPort;
-const { settings, isHalted } = workerData as ApiWorkerData;
+const { settings, storesLogs, isHalted } = workerData as ApiWorkerData;
 
 /** What they are for is small and quick. */
 const ACCESS_CONNECTIONS = 4;
 
+const store = createStore(settings.store);
 const service = new ApiService(settings, {
-  store: createStore(settings.store),
+  store,
   accessStore: createStore({ ...settings.store, maxConnections: ACCESS_CONNECTIONS }),
   port,
+  storesLogs,
   onHalted: () => {
     Atomics.store(isHalted, 0, 1);
     Atomics.notify(isHalted, 0);
   },
   exit: (code) => process.exit(code),
 });
+
+repairIndexes(store, service.telemetry);
 
 process.on('exit', () => service.halt());
 process.on('uncaughtException', (error) => {

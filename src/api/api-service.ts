@@ -6,6 +6,7 @@ import { LetterSeal } from '../encode/letter-seal.ts';
 import { toPlainError } from '../errors.ts';
 import type { ApiSettings, ToApi } from '../pipeline/api-protocol.ts';
 import type { QueryPort } from '../pipeline/query-port.ts';
+import type { Telemetry } from '../telemetry.ts';
 import { createApp } from './app.ts';
 import { loadApiKeys } from './auth/key-files.ts';
 import type { Front } from './front.ts';
@@ -19,6 +20,8 @@ export interface ApiServicePorts {
   /** For signing in and the audit only. */
   readonly accessStore: QueryPort;
   readonly port: MessagePort;
+  /** False: no logs are taken, and none are told of. */
+  readonly storesLogs: boolean;
   /** Called when no socket is held any more. */
   readonly onHalted: () => void;
   /** Ends the thread. */
@@ -45,6 +48,11 @@ export class ApiService {
     }
   }
 
+  /** Leads to the main thread. */
+  get telemetry(): Telemetry {
+    return this.#main;
+  }
+
   async start(): Promise<void> {
     if (this.#server === undefined) return;
     try {
@@ -66,7 +74,7 @@ export class ApiService {
       {
         store: this.#ports.store,
         accessStore: this.#ports.accessStore,
-        ...(settings.storesLogs && { ingest: this.#main, stored: this.#main }),
+        ...(this.#ports.storesLogs && { ingest: this.#main, stored: this.#main }),
         status: this.#main,
         telemetry: this.#main,
         keys: loadApiKeys(settings.keysDir),

@@ -11,7 +11,7 @@ const DAY_MS = 86_400_000;
 /** Share of the memory budget that HTTP bodies under way may hold. */
 const BODY_SHARE = 0.1;
 
-export interface ApiFacts extends Pick<ApiSettings, 'letterKeys' | 'cursorSecret' | 'storesLogs'> {
+export interface ApiFacts extends Pick<ApiSettings, 'letterKeys' | 'cursorSecret'> {
   readonly opened: OpenedStore;
 }
 

@@ -8,7 +8,7 @@ import { createProgramTelemetry } from './command-telemetry.ts';
 import { addSettingFlags, loadCommandConfig } from './setting-flags.ts';
 
 /** Settings of what it does not have: ingestion, and probes on a port of their own. */
-const UNUSED = ['ADMIN_PORT', 'RATE_INGEST_MB', 'CLICKHOUSE_FSYNC'];
+const UNUSED = ['ADMIN_PORT', 'RATE_INGEST_MB', 'CLICKHOUSE_FSYNC', 'MIN_FREE_DISK_MB', 'DRAIN_TIMEOUT_MS'];
 
 export function registerApi(program: Command): void {
   const command = program

@@ -2,6 +2,7 @@
  * The store for commands that work on a data directory or an external ClickHouse and then end.
  */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { MillraceError, quoteValue } from '../errors.ts';
@@ -33,12 +34,16 @@ export function loadStoreConfig(command: Command): Config {
   return config;
 }
 
+/** Whether there is a database that a command could open without making it. */
+export function hasStore({ clickhouseUrl, dataDir }: Config): boolean {
+  return clickhouseUrl !== undefined || existsSync(join(dataDir, 'clickhouse'));
+}
+
 export function storeOptions(config: Config, telemetry: Telemetry): OpenStoreOptions {
   return {
     dataDir: config.dataDir,
     telemetry,
     database: config.clickhouseDatabase,
-    isFsync: config.clickhouseFsync,
     ...(config.clickhouseUrl === undefined ? {} : externalOptions(config, config.clickhouseUrl)),
   };
 }

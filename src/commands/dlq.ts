@@ -78,8 +78,8 @@ function registerShow(dlq: Command): void {
       if (row === undefined) throw new MillraceError('not_found', 'There is no dead letter with this id.');
       const bytes = await readBytes(store, row, config);
       if (options.raw === true) {
-        process.stdout.write(bytes);
         await auditCommand(store, { action: 'dead_letters.read', target: id, detail: {} });
+        process.stdout.write(bytes);
         return;
       }
       const names = await sourcesOf(store, [row]);

@@ -3,7 +3,8 @@
  */
 import { type Command, Option } from 'commander';
 import { type ApiKey, ApiKeyTable } from '../api/api-keys/api-keys.ts';
-import { toKeyJson } from '../api/api-keys/api-keys-operations.ts';
+import { KEY_ROLES, MAX_KEY_NAME, toKeyJson } from '../api/api-keys/api-keys-operations.ts';
+import { checkGrant } from '../api/auth/grants.ts';
 import type { Role } from '../api/route.ts';
 import { isScoped } from '../api/scope.ts';
 import { formatTime, parseTime } from '../api/time-input.ts';
@@ -16,11 +17,9 @@ import { createCommandTelemetry } from './command-telemetry.ts';
 import { writeResult } from './output.ts';
 import { addScopeOptions, readScope, type ScopeOptions } from './scope-options.ts';
 
-/** A key lies in a file of another program: none may manage anything. */
-const KEY_ROLES: readonly Role[] = ['writer', 'viewer', 'analyst'];
-const MAX_NAME = 128;
 const PAGE_SIZE = 1000;
-const ID = /^(?:mr_)?([0-9a-f]{12})$/;
+/** Also a whole key, which is what leaks. It is not repeated in any case. */
+const ID = /^(?:mr_)?([0-9a-f]{12})(?:_[\w-]*)?$/;
 
 export function registerKey(program: Command): void {
   const key = program.command('key').description('add, list and revoke API keys');
@@ -48,9 +47,10 @@ function registerAdd(key: Command): void {
     const { role } = options;
     const config = loadStoreConfig(command);
     const scope = readScope(options);
+    asUsage(() => checkGrant({ role, scope }));
     const expiresMs = asUsage(() => readExpiry(options.expires));
-    if (name === '' || name.length > MAX_NAME)
-      throw new MillraceError('usage', `A name of a key has 1 to ${MAX_NAME} characters.`);
+    if (name === '' || name.length > MAX_KEY_NAME)
+      throw new MillraceError('usage', `A name of a key has 1 to ${MAX_KEY_NAME} characters.`);
     const grant = { name, role, scope, expiresMs };
     const detail = { name, role, scope, expires_at: options.expires };
     const { key: made, text } = await withKeys(config, async (keys, done) => {
@@ -97,7 +97,7 @@ function registerRevoke(key: Command): void {
   command.action(async (text: string) => {
     const id = ID.exec(text)?.[1];
     if (id === undefined)
-      throw new MillraceError('usage', `An id of a key has 12 hexadecimal digits, got ${quoteValue(text)}.`);
+      throw new MillraceError('usage', 'An id of a key has 12 hexadecimal digits, behind mr_ or not.');
     await withKeys(loadStoreConfig(command), async (keys, done) => {
       await keys.change(id, { isRevoked: true }, { changedBy: commandActor() });
       await done({ action: 'key.revoke', target: id, detail: {} });

@@ -4,8 +4,9 @@
 import type { Command } from 'commander';
 import { loadApiKeys, replaceSigningKey } from '../api/auth/key-files.ts';
 import { revokeKey } from '../api/auth/public-keys.ts';
+import { MillraceError } from '../errors.ts';
 import { auditCommand, warnOfAudit } from './command-audit.ts';
-import { loadStoreConfig, withStore } from './command-store.ts';
+import { hasStore, loadStoreConfig, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
 import { apiKeysDir } from './local-token.ts';
 import { writeResult } from './output.ts';
@@ -28,13 +29,16 @@ export function registerKeys(program: Command): void {
     // First the file: a program that still had the old key would publish it again.
     const { id } = replaceSigningKey(directory, Date.now());
     const isRevoked = options.revoke === true;
-    const recorded = withStore(config, createCommandTelemetry(config), async ({ store }) => {
-      if (isRevoked) await revokeKey(store, before, Date.now());
-      const detail = { previous: before.id, revoked: isRevoked };
-      await auditCommand(store, { action: 'signing_key.rotate', target: id, detail });
-    });
+    const record = (): Promise<void> =>
+      withStore(config, createCommandTelemetry(config), async ({ store }) => {
+        if (isRevoked) await revokeKey(store, before, Date.now());
+        const detail = { previous: before.id, revoked: isRevoked };
+        await auditCommand(store, { action: 'signing_key.rotate', target: id, detail });
+      });
     // Without ClickHouse a key can be replaced, but not revoked.
-    await (isRevoked ? recorded : recorded.catch(warnOfAudit));
+    if (isRevoked) await record();
+    else if (hasStore(config)) await record().catch(warnOfAudit);
+    else warnOfAudit(new MillraceError('store_unavailable', 'There is no database here (CLICKHOUSE_URL).'));
     const fate = isRevoked
       ? 'is refused within a minute'
       : 'is accepted until the last of its tokens expires';

@@ -52,7 +52,8 @@ function keyPath({ keyFile, dataDir }: Config): string {
   return keyFile ?? join(apiKeysDir(dataDir), 'dead-letters.key');
 }
 
-function findLetterKeys(config: Config): LetterKeys | undefined {
+/** The keys as they are here; undefined when there are none. Throws `config_invalid`. */
+export function findLetterKeys(config: Config): LetterKeys | undefined {
   const path = keyPath(config);
   const text = orInvalid(path, () => readKey(path));
   if (text === undefined && config.keyFile === undefined) return undefined;

@@ -16,7 +16,7 @@ import { addressOf } from './api-address.ts';
 import { apiSettings, HTTP_STOP_MS } from './api-settings.ts';
 import { readyBanner } from './banner.ts';
 import { storeOptions } from './command-store.ts';
-import { startLetterKeys } from './letter-keys.ts';
+import { findLetterKeys } from './letter-keys.ts';
 import { bold, writeLine } from './output.ts';
 import { runUntilStopped, type Stoppable } from './run-until-stopped.ts';
 
@@ -77,9 +77,9 @@ class ApiProgram implements Stoppable {
   async #listen(opened: OpenedStore): Promise<{ readonly port: number }> {
     const { store } = opened;
     const telemetry = this.#telemetry;
-    // The keys go there.
+    // The keys that sign tokens go there. It seals no dead letter: without their key it shows them without a preview.
     await makeDataDir(resolve(this.#config.dataDir));
-    const letterKeys = await startLetterKeys(this.#config, store);
+    const letterKeys = findLetterKeys(this.#config) ?? [];
     const cursorSecret = await readCursorSecret(store);
     const status = new StoreStatus({
       isStoreAnswering: () => isAnswering(store),
@@ -89,7 +89,7 @@ class ApiProgram implements Stoppable {
     });
     status.start();
     this.#status = status;
-    const settings = apiSettings(this.#config, { opened, letterKeys, cursorSecret, storesLogs: false });
+    const settings = apiSettings(this.#config, { opened, letterKeys, cursorSecret });
     this.#api = new ApiThread(settings, { status, telemetry });
     return await this.#api.start();
   }

@@ -96,7 +96,10 @@ export class Service {
       this.#telemetry.emit('failpoints_armed', { failpoints: this.#config.failpoints ?? '' });
     }
     try {
-      const opened = await openStore(storeOptions(this.#config, this.#telemetry));
+      const opened = await openStore({
+        ...storeOptions(this.#config, this.#telemetry),
+        isFsync: this.#config.clickhouseFsync,
+      });
       this.#opened = opened;
       // With an external ClickHouse nobody has made it yet, and the keys go there.
       await makeDataDir(resolve(this.#config.dataDir));
@@ -242,15 +245,12 @@ export class Service {
   ): Promise<number> {
     const ingest = await this.#createIngest(opened);
     const cursorSecret = await readCursorSecret(opened.store);
-    const api = new ApiThread(
-      apiSettings(this.#config, { opened, letterKeys, cursorSecret, storesLogs: true }),
-      {
-        ingest,
-        status,
-        stored: this.pipeline.coordinator.stored,
-        telemetry: this.#telemetry,
-      },
-    );
+    const api = new ApiThread(apiSettings(this.#config, { opened, letterKeys, cursorSecret }), {
+      ingest,
+      status,
+      stored: this.pipeline.coordinator.stored,
+      telemetry: this.#telemetry,
+    });
     this.#http = api;
     const { port } = await api.start();
     return port;

@@ -50,15 +50,11 @@ interface LetterKey {
 /** One per thread. */
 export class LetterSeal {
   readonly #keys: readonly LetterKey[];
-  readonly #current: LetterKey;
   readonly #head = Buffer.alloc(HEAD_BYTES);
 
-  /** The first key seals, each opens what it sealed. Throws `config_invalid` for none, or one of another length. */
+  /** The first key seals, each opens what it sealed; without any, nothing is. Throws `config_invalid` for a wrong length. */
   constructor(keys: readonly Uint8Array[]) {
     this.#keys = keys.map(deriveKey);
-    const [current] = this.#keys;
-    if (current === undefined) throw new MillraceError('config_invalid', 'Dead letters need a key.');
-    this.#current = current;
   }
 
   /** Names of the keys, in hexadecimal, in their order; they stand in all that was sealed and tell nothing of a key. */
@@ -67,7 +63,8 @@ export class LetterSeal {
   }
 
   seal(place: LetterPlace, plain: Uint8Array): Uint8Array {
-    const key = this.#current;
+    const [key] = this.#keys;
+    if (key === undefined) throw new MillraceError('config_invalid', 'Dead letters need a key.');
     const head = this.#headOf(key, place);
     const nonce = nonceOf(key, head, plain);
     const cipher = createCipheriv(CIPHER, key.encryption, nonce, { authTagLength: TAG_BYTES });
@@ -91,7 +88,7 @@ export class LetterSeal {
     const key = this.#keys.find((candidate) => candidate.id.equals(id));
     if (key === undefined) {
       throw unreadable(
-        `The letter is sealed with key ${id.toString('hex')}; KEY_FILE holds ${this.keyIds.join(', ')}.`,
+        `The letter is sealed with key ${id.toString('hex')}; KEY_FILE holds ${this.keyIds.join(', ') || 'none'}.`,
       );
     }
     const head = this.#headOf(key, place);

@@ -47,8 +47,6 @@ export interface ApiSettings {
   readonly cursorSecret: Uint8Array;
   /** Keys of the dead letters, likewise. */
   readonly letterKeys: readonly Uint8Array[];
-  /** Whether this program takes logs and stores them; else it has no route to post them to. */
-  readonly storesLogs: boolean;
   readonly maxBodyBytes: number;
   /** Bytes that bodies under way may hold together; beyond it 429. */
   readonly bodyBudgetBytes: number;
@@ -68,6 +66,8 @@ export interface ApiSettings {
 /** `workerData` of the API thread. */
 export interface ApiWorkerData {
   readonly settings: ApiSettings;
+  /** Whether this program takes logs and stores them; else the API has no route to post them to. */
+  readonly storesLogs: boolean;
   /** Set to 1 and notified when the thread holds no socket any more, so that the process may end. */
   readonly isHalted: Int32Array;
 }

@@ -12,7 +12,7 @@ import type { StoredNews, StoredPort } from './stored-port.ts';
 
 /** Where the API thread's questions end up on the main thread. */
 export interface ApiThreadPorts {
-  /** Absent: this program takes no logs over HTTP, and `POST /logs` is answered with 404. */
+  /** Absent: this program takes no logs, and the API has no route to post them to. */
   readonly ingest?: IngestPort;
   readonly status: StatusPort;
   /** Absent: nobody here stores logs. */
@@ -93,7 +93,11 @@ export class ApiThread {
   #spawn(): Promise<ApiAddress> {
     const { threadEntry } = workerFile('api-server');
     this.#isHalted = newFlag();
-    const workerData: ApiWorkerData = { settings: this.#settings, isHalted: this.#isHalted };
+    const workerData: ApiWorkerData = {
+      settings: this.#settings,
+      storesLogs: this.#ports.ingest !== undefined,
+      isHalted: this.#isHalted,
+    };
     const worker = new Worker(threadEntry, { name: 'api', workerData });
     this.#worker = worker;
     return new Promise((resolve, reject) => {

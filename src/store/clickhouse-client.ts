@@ -150,19 +150,21 @@ export class Store {
   /** Rows in chunks as they come, for results of any size. Leaving the loop early ends the request. */
   async *stream<Row>(sql: string, params: Params = {}, options: RequestOptions = {}): AsyncGenerator<Row[]> {
     const streaming = { ...options, settings: { ...options.settings, wait_end_of_query: 0 } };
-    try {
-      const result = await this.#client.query({
-        query: sql,
-        format: 'JSONEachRow',
-        ...request(params, streaming),
-      });
-      for await (const chunk of result.stream<Row>()) {
-        const rows: Row[] = [];
-        for (const row of chunk) rows.push(row.json());
-        yield rows;
+    let statement: Statement = { query: sql, ...request(params, streaming) };
+    for (let mayRepeat = true; ; mayRepeat = false) {
+      try {
+        const result = await this.#client.query({ ...statement, format: 'JSONEachRow' });
+        for await (const chunk of result.stream<Row>()) {
+          mayRepeat = false;
+          const rows: Row[] = [];
+          for (const row of chunk) rows.push(row.json());
+          yield rows;
+        }
+        return;
+      } catch (error) {
+        if (!mayRepeat || !this.#isIndexAtFault(error)) throw this.#error(error, 'statement', options.signal);
+        statement = withoutIndexes(statement);
       }
-    } catch (error) {
-      throw this.#error(error, 'statement', options.signal);
     }
   }
 
@@ -218,19 +220,21 @@ export class Store {
 
   /** Asks once more, without skip indexes, when one of them cannot be read. */
   async #read<T>(statement: Statement, ask: (statement: Statement) => Promise<T>): Promise<T> {
-    try {
-      try {
-        return await ask(statement);
-      } catch (error) {
-        const index = toUnreadableIndex(error);
-        if (index === undefined) throw error;
-        this.onUnreadableIndex(index);
-      }
-      const clickhouse_settings = { ...statement.clickhouse_settings, use_skip_indexes: 0 };
-      return await ask({ ...statement, clickhouse_settings });
-    } catch (error) {
+    const failed = (error: unknown): never => {
       throw this.#error(error, 'statement', statement.abort_signal);
+    };
+    try {
+      return await ask(statement);
+    } catch (error) {
+      if (!this.#isIndexAtFault(error)) return failed(error);
     }
+    return await ask(withoutIndexes(statement)).catch(failed);
+  }
+
+  #isIndexAtFault(error: unknown): boolean {
+    const index = toUnreadableIndex(error);
+    if (index !== undefined) this.onUnreadableIndex(index);
+    return index !== undefined;
   }
 
   async #execute(params: Execution, operation: Operation): Promise<void> {
@@ -264,6 +268,10 @@ function parseUrl(address: string): URL {
     throw new MillraceError('config_invalid', 'CLICKHOUSE_URL must be an address like http://host:8123.');
   }
   return url;
+}
+
+function withoutIndexes(statement: Statement): Statement {
+  return { ...statement, clickhouse_settings: { ...statement.clickhouse_settings, use_skip_indexes: 0 } };
 }
 
 function request(params: Params, options: RequestOptions) {

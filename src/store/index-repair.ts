@@ -31,28 +31,36 @@ export function toUnreadableIndex(error: unknown): UnreadableIndex | undefined {
   return { part: PART_NAME.exec(error.message)?.[1] };
 }
 
-/** From now on each unreadable index that the store meets is told, and its partition written anew, one at a time. */
+/** After an attempt: what failed for want of room, or goes on at the server, is not begun again at once. */
+const PAUSE_MS = 60_000;
+
+/** From now on an unreadable index that the store meets is told, and its partition written anew, one at a time. */
 export function repairIndexes(store: Store, telemetry: Telemetry): void {
-  let isRewriting = false;
+  let isResting = false;
   store.onUnreadableIndex = ({ part }) => {
-    if (isRewriting) return;
-    isRewriting = true;
+    if (isResting) return;
+    isResting = true;
     const fields = { part: part ?? '' };
     telemetry.emit('index_unreadable', fields);
     rewritePartition(store, part)
       .catch((error: unknown) => telemetry.emit('index_repair_failed', { ...fields, error: String(error) }))
       .finally(() => {
-        isRewriting = false;
+        setTimeout(() => {
+          isResting = false;
+        }, PAUSE_MS).unref();
       });
   };
 }
 
-/** Does nothing when the part is gone, or the server is merging it right now. */
+/** Does nothing when the part is gone, or its partition is being merged right now. */
 async function rewritePartition(store: Store, part: string | undefined): Promise<void> {
   if (part === undefined) return;
   const [found] = await store.query<{ table: string; partition: string }>(
     `SELECT table, partition_id AS partition FROM system.parts
-     WHERE database = currentDatabase() AND active AND name = {part:String}`,
+     WHERE database = currentDatabase() AND active AND name = {part:String}
+       AND table IN (SELECT table FROM system.data_skipping_indices WHERE database = currentDatabase())
+       AND (table, partition_id) NOT IN
+         (SELECT table, partition_id FROM system.merges WHERE database = currentDatabase())`,
     { part },
   );
   if (found === undefined) return;

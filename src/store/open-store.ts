@@ -22,7 +22,10 @@ export interface OpenStoreOptions {
   readonly url?: string;
   readonly user?: string;
   readonly password?: string;
-  /** CLICKHOUSE_FSYNC: an insert is on disk, not only in the system's cache, before it is acknowledged. */
+  /**
+   * CLICKHOUSE_FSYNC: an insert is on disk, not only in the system's cache, before it is acknowledged. Absent, as the
+   * program that stored last had it.
+   */
   readonly isFsync?: boolean;
   readonly requestTimeoutMs?: number;
 }
@@ -61,7 +64,7 @@ async function prepare(connection: StoreOptions, options: OpenStoreOptions): Pro
   repairIndexes(store, options.telemetry);
   try {
     await migrate(store, { telemetry: options.telemetry });
-    await applyTableSettings(store, { isFsync: options.isFsync === true });
+    await applyTableSettings(store, { isFsync: options.isFsync });
     return store;
   } catch (error) {
     await store.close();

@@ -11,12 +11,14 @@ interface TableSetting {
   readonly tables?: readonly string[];
 }
 
-function wantedSettings(isFsync: boolean): TableSetting[] {
-  const fsync = isFsync ? 1 : 0;
-  return [
+function wantedSettings(isFsync: boolean | undefined): TableSetting[] {
+  const fsync = [
     // Every table, views' targets included: an insert is acknowledged when all of them have it on disk.
-    { name: 'fsync_after_insert', value: fsync },
-    { name: 'fsync_part_directory', value: fsync },
+    { name: 'fsync_after_insert', value: Number(isFsync) },
+    { name: 'fsync_part_directory', value: Number(isFsync) },
+  ];
+  return [
+    ...(isFsync === undefined ? [] : fsync),
     // One file per part for all skip indexes together instead of two for each (26.x).
     { name: 'packed_skip_index_max_bytes', value: 1_048_576, tables: ['logs'] },
   ];
@@ -34,10 +36,10 @@ function currentValue(definition: string, setting: string): number | undefined {
   return text === 'true' ? 1 : Number(text);
 }
 
-/** Brings all MergeTree tables of the database to the wanted settings: `isFsync` is CLICKHOUSE_FSYNC. */
+/** Brings all MergeTree tables of the database to the wanted settings: `isFsync` is CLICKHOUSE_FSYNC; absent, it stays. */
 export async function applyTableSettings(
   store: Store,
-  options: { readonly isFsync: boolean },
+  options: { readonly isFsync?: boolean | undefined },
 ): Promise<void> {
   const tables = await store.query<TableRow>(
     `SELECT name, engine_full FROM system.tables

@@ -38,7 +38,6 @@ function settingsFor(server: ApiSettings['server']): ApiSettings {
     keyRotationMs: 86_400_000,
     letterKeys: [TEST_LETTER_KEY],
     cursorSecret: new Uint8Array(32),
-    storesLogs: true,
     maxBodyBytes: 1_000_000,
     bodyBudgetBytes: 10_000_000,
     requestDeadlineMs: 5000,

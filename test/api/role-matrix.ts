@@ -98,7 +98,7 @@ export async function addKeys(table: ApiKeyTable): Promise<Asker[]> {
   ];
 }
 
-/** The users that `addUsers` made, with tokens of the program at `base`. */
+/** The users that `prepareMatrix` made, with tokens of the program at `base`. */
 export async function logInAll(base: string): Promise<Asker[]> {
   const users: Asker[] = [];
   for (const role of ROLES) {

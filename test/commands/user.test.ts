@@ -56,7 +56,10 @@ describe('commands on a data directory without a running program', () => {
     expect(listed.stdout).not.toContain(key);
     const active = { id, status: 'active', last_used_at: null, scope: { services: ['web'] } };
     expect(JSON.parse(listed.stdout).data).toMatchObject([active]);
-    expect(await run(['key', 'revoke', `mr_${id}`])).toMatchObject({ code: 0 });
+    expect(await run(['key', 'revoke', key])).toMatchObject({
+      code: 0,
+      stdout: `{"id":"${id}","revoked":true}\n`,
+    });
     expect(JSON.parse((await run(['key', 'list'])).stdout).data).toMatchObject([{ id, status: 'revoked' }]);
     const again = await run(['key', 'revoke', id]);
     expect(again.code).toBe(1);
@@ -78,7 +81,8 @@ describe('commands on a data directory without a running program', () => {
     [['user', 'add', 'root', '--role', 'admin', '--host', 'a'], 'An admin has no scope'],
     [['key', 'add', 'x', '--expires', 'now-1d'], '--expires must be later than now'],
     [['key', 'add', 'x', '--expires', 'soon'], '--expires must be a time like'],
-    [['key', 'add', 'x', '--role', 'admin'], 'Allowed choices are writer, viewer, analyst'],
+    [['key', 'add', 'x', '--role', 'admin'], 'Allowed choices are analyst, viewer, writer'],
+    [['key', 'add', 'x', '--service', ''], 'A scope lists 1 to 100 names'],
     [['key', 'revoke', 'mr_zz'], 'An id of a key has 12 hexadecimal digits'],
     [['user', 'passwd', 'anna', '--password-file', '/nowhere/p'], 'Cannot read \\"/nowhere/p\\": ENOENT'],
   ])('%j with what cannot be is wrong usage', async (args, expected) => {

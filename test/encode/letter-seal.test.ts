@@ -78,6 +78,8 @@ test('another key is named, and no key is shown', () => {
   expect(open).not.toThrow(Buffer.from(KEY).toString('hex', 0, 8));
   const rotated = new LetterSeal([OTHER, KEY]);
   expect(Buffer.from(rotated.open(PLACE, sealed)).toString()).toBe('x');
-  expect(() => new LetterSeal([])).toThrow('need a key');
+  const none = new LetterSeal([]);
+  expect(() => none.seal(PLACE, Buffer.from('x'))).toThrow('need a key');
+  expect(() => none.open(PLACE, sealed)).toThrow('KEY_FILE holds none.');
   expect(() => new LetterSeal([new Uint8Array(16)])).toThrow('32 bytes');
 });

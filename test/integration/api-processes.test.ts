@@ -118,13 +118,18 @@ it('who is switched off at one is refused by the other within a minute', async (
 
 it('without ClickHouse they say so, and are ready again with it', async () => {
   clickhouse.freeze();
-  await until(async () => (await one.problems()).includes('clickhouse_unavailable'), { timeoutMs: 60_000 });
-  clickhouse.thaw();
+  try {
+    await until(async () => (await one.problems()).includes('clickhouse_unavailable'), { timeoutMs: 60_000 });
+  } finally {
+    clickhouse.thaw();
+  }
   await until(async () => (await one.problems()).length === 0, { timeoutMs: 30_000 });
   expect((await one.probe('/readyz')).status).toBe(200);
 }, 100_000);
 
 it('told to stop it ends at once', async () => {
+  const toldAt = performance.now();
   two.signal('SIGTERM');
   expect(await two.exited).toEqual({ code: 0, signal: null });
+  expect(performance.now() - toldAt).toBeLessThan(5000);
 });

@@ -58,6 +58,11 @@ test.each([0, 0.1, 0.5])(
     // The statement's own setting has the last word: what it says without the second attempt.
     await expect(store.query(plain)).rejects.toThrow('CANNOT_READ_ALL_DATA');
 
+    let streamed = 0;
+    for await (const rows of store.stream('SELECT offset FROM logs WHERE offset >= 0'))
+      streamed += rows.length;
+    expect(streamed).toBe(ROWS);
+
     repairIndexes(store, telemetry);
     const rows = await readPresent(store, 'logs', since);
     expect(rows(LANE).rows.offsets).toHaveLength(100);

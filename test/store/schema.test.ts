@@ -100,6 +100,9 @@ describe('the schema', () => {
     );
     expect(tables?.c).toBeGreaterThan(10);
     expect(await count()).toBe(tables?.c);
+    // As a command or `api` opens the database: what the program that stores has set stays.
+    await applyTableSettings(store, {});
+    expect(await count()).toBe(tables?.c);
     await applyTableSettings(store, { isFsync: false });
     expect(await count()).toBe(0);
     const [logs] = await store.query<{ engine: string }>(

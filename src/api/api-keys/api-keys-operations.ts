@@ -10,8 +10,10 @@ import { formatTime } from '../time-input.ts';
 import type { ApiKey } from './api-keys.ts';
 
 /** Keys lie in files of other programs: none of them may manage anything. */
-const KeyRole = Type.Enum(['analyst', 'viewer', 'writer'] as const);
-const KeyName = Type.String({ minLength: 1, maxLength: 128, description: 'What the key is for' });
+export const KEY_ROLES = ['analyst', 'viewer', 'writer'] as const;
+export const MAX_KEY_NAME = 128;
+const KeyRole = Type.Enum(KEY_ROLES);
+const KeyName = Type.String({ minLength: 1, maxLength: MAX_KEY_NAME, description: 'What the key is for' });
 const Expiry = Type.String({
   description: 'RFC 3339, or such as `now+90d`; from then on the key is refused',
 });

@@ -40,13 +40,25 @@ export function toScope({ services, hosts, environments }: ScopeLists): Scope {
   };
 }
 
-/** Throws `unprocessable`: who may change everything can give themselves any scope. */
+/** Throws `unprocessable`, also for an admin with a scope: who may change everything can give themselves any. */
 export function checkGrant({ role, scope }: Grant): void {
+  for (const values of Object.values(scope as ScopeLists)) {
+    const isFit = values.length > 0 && values.length <= MAX_VALUES && values.every(isName);
+    if (isFit) continue;
+    throw new MillraceError(
+      'unprocessable',
+      `A scope lists 1 to ${MAX_VALUES} names of 1 to ${MAX_CHARACTERS} characters.`,
+    );
+  }
   if (role !== 'admin' || !isScoped(scope)) return;
   throw new MillraceError(
     'unprocessable',
     'An admin has no scope: choose another role, or leave the scope out.',
   );
+}
+
+function isName(text: string): boolean {
+  return text.length > 0 && text.length <= MAX_CHARACTERS;
 }
 
 /** As stored: one grant, an empty list meaning all. */

@@ -26,6 +26,7 @@ const DRAIN_MS = 600_000;
 const MEASURE_MS = 200_000;
 const LOOK_MS = 100;
 const LEAST_LEAPS = 4;
+const LEAST_SAMPLES = 3;
 
 export const overload: Scenario = {
   id: 'F19',
@@ -43,7 +44,7 @@ export const overload: Scenario = {
     slow.bytesPerSecond = chaos.pick(SHORT_BYTES_PER_SECOND, LONG_BYTES_PER_SECOND);
     chaos.fault(`ClickHouse takes ${slow.bytesPerSecond} bytes of inserts per second`);
     const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(40_000, 300_000) });
-    const stored = async (): Promise<number> => (await chaos.storedCount(clickhouse.store)) ?? 0;
+    const stored = (): Promise<number | undefined> => chaos.storedCount(clickhouse.store);
     await flood.finished();
     const capacity = await growthPerSecond(stored, chaos.pick(4000, 30_000));
     chaos.figure('capacity_per_s', capacity);
@@ -51,6 +52,7 @@ export const overload: Scenario = {
     const load = await chaos.startLoad({ rate: Math.round(OVERLOAD * capacity) });
     const samples = await watchMemory(member, chaos.pick(10_000, 1_800_000));
     const settled = samples.filter(({ atMs }) => atMs >= chaos.pick(0, FILLING_MS));
+    chaos.expect(settled.length >= LEAST_SAMPLES, `memory was looked at ${settled.length} times only`);
     const slope = slopePerSecond(settled);
     chaos.figure('memory_slope_kib_per_min', (60 * slope) / 1024);
     chaos.figure('memory_settled_mib', (settled[0]?.value ?? 0) / MIB);
@@ -70,22 +72,21 @@ export const overload: Scenario = {
 };
 
 /** How fast a count grows that grows in leaps: from one leap to another, over so long and so many of them. */
-async function growthPerSecond(count: () => Promise<number>, leastMs: number): Promise<number> {
+async function growthPerSecond(count: () => Promise<number | undefined>, leastMs: number): Promise<number> {
   const giveUpAt = Date.now() + MEASURE_MS;
-  let latest = await count();
-  let leaps = -1;
-  let first = { atMs: 0, count: latest };
+  let latest: number | undefined;
+  let leaps = 0;
+  let first = { atMs: 0, count: 0 };
   while (Date.now() < giveUpAt) {
     await delay(LOOK_MS);
     const now = { atMs: Date.now(), count: await count() };
-    if (now.count === latest) continue;
+    if (now.count === undefined || now.count === latest) continue;
+    if (latest !== undefined && leaps++ === 0) first = { ...now, count: now.count };
     latest = now.count;
-    leaps += 1;
-    if (leaps === 0) first = now;
-    if (leaps >= LEAST_LEAPS && now.atMs - first.atMs >= leastMs)
+    if (leaps > LEAST_LEAPS && now.atMs - first.atMs >= leastMs)
       return (1000 * (now.count - first.count)) / (now.atMs - first.atMs);
   }
-  throw new Error(`ClickHouse took rows ${leaps + 1} times while its capacity was measured: too seldom`);
+  throw new Error(`ClickHouse took rows ${leaps} times while its capacity was measured: too seldom`);
 }
 
 async function watchMemory(member: Member, forMs: number): Promise<Sample[]> {

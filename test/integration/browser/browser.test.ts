@@ -75,7 +75,7 @@ async function show(page: URL, chromium: string): Promise<unknown> {
 }
 
 async function end(browser: ChildProcess): Promise<void> {
-  if (browser.exitCode !== null || browser.pid === undefined) return;
+  if (browser.exitCode !== null || browser.signalCode !== null || browser.pid === undefined) return;
   const closed = once(browser, 'close');
   process.kill(-browser.pid, 'SIGKILL');
   await closed;
