@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, MillraceError } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { collectGarbage } from '../give-back-memory.ts';
 import type { Arena, Stretch } from './arena.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Lane } from './lane.ts';
@@ -35,6 +36,8 @@ export interface KafkaLanesPorts {
 const CHUNK_BYTES = 512 * 1024;
 /** How long a delivery waits for memory before it sends a heartbeat and waits on. */
 const HEARTBEAT_MS = 2000;
+/** The pieces that a delivery of this size was joined from lie outside V8's heap, which is in no hurry to free them. */
+const HUGE_BYTES = 16 * 1024 * 1024;
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
 
@@ -126,6 +129,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
     const lane = await this.#laneFor(delivery);
     lane.highWatermark = delivery.highWatermark;
     const receivedUs = this.#ports.clock.now() * 1000;
+    if (bytesOf(delivery) >= HUGE_BYTES) collectGarbage();
     for (const group of groupBatches(delivery.batches, lane.takenOffset)) {
       const stretch = await this.#take(group.bytes, { lane, heartbeat });
       const { toOffset } = group;
@@ -230,6 +234,10 @@ export class KafkaLanes implements KafkaSourceHandlers {
       await wait.heartbeat();
     }
   }
+}
+
+function bytesOf({ batches }: Delivery): number {
+  return batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 function stopping(): MillraceError {
