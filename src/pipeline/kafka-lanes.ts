@@ -4,8 +4,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, MillraceError } from '../errors.ts';
-import type { Telemetry } from '../telemetry.ts';
 import { collectGarbage } from '../give-back-memory.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { Arena, Stretch } from './arena.ts';
 import type { Coordinator } from './coordinator.ts';
 import type { Lane } from './lane.ts';
