@@ -11,8 +11,8 @@ import type { Scenario } from '../scenario.ts';
 
 const RATE = 2000;
 const PARTITIONS = 3;
-/** What is in flight when the topic goes. */
-const FLOOD_COUNT = 20_000;
+/** What is in flight when the topic goes: more than is stored, once ClickHouse goes on, before that is noticed. */
+const FLOOD_COUNT = 150_000;
 /** Topics are looked at every 3 s. */
 const NOTICED_MS = 20_000;
 

@@ -15,6 +15,9 @@ const LONG_BYTES_PER_SECOND = 150_000;
 const FLUSH_ROWS = '10000';
 const SHORT_WARM_UP = 60_000;
 const LONG_WARM_UP = 150_000;
+/** Enough to measure by how fast it is stored. */
+const SHORT_FLOOD = 100_000;
+const LONG_FLOOD = 300_000;
 const MAX_RESIDENT_BYTES = 400_000_000;
 /** Bytes per second. A short look sees the collector at work (2 MiB/s were seen): there the peak and the end are what binds. */
 const MAX_SLOPE_SHORT = 5 * MIB;
@@ -25,7 +28,7 @@ const DRAIN_MS = 600_000;
 /** Of the measure of capacity. */
 const MEASURE_MS = 200_000;
 const LOOK_MS = 100;
-const LEAST_LEAPS = 4;
+const LEAST_LEAPS = 3;
 const LEAST_SAMPLES = 3;
 
 export const overload: Scenario = {
@@ -43,7 +46,7 @@ export const overload: Scenario = {
 
     slow.bytesPerSecond = chaos.pick(SHORT_BYTES_PER_SECOND, LONG_BYTES_PER_SECOND);
     chaos.fault(`ClickHouse takes ${slow.bytesPerSecond} bytes of inserts per second`);
-    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(40_000, 300_000) });
+    const flood = await chaos.startLoad({ rate: 0, count: chaos.pick(SHORT_FLOOD, LONG_FLOOD) });
     const stored = (): Promise<number | undefined> => chaos.storedCount(clickhouse.store);
     await flood.finished();
     const capacity = await growthPerSecond(stored, chaos.pick(4000, 30_000));
