@@ -52,13 +52,13 @@ function registerAdd(key: Command): void {
     if (name === '' || name.length > MAX_KEY_NAME)
       throw new MillraceError('usage', `A name of a key has 1 to ${MAX_KEY_NAME} characters.`);
     const grant = { name, role, scope, expiresMs };
-    const detail = { name, role, scope, expires_at: options.expires };
+    const expires_at = expiresMs === undefined ? null : formatTime(expiresMs * 1000);
+    const detail = { name, role, scope, expires_at };
     const { key: made, text } = await withKeys(config, async (keys, done) => {
       const added = await keys.add(grant, commandActor());
       await done({ action: 'key.create', target: added.key.id, detail });
       return added;
     });
-    const expires_at = expiresMs === undefined ? null : formatTime(expiresMs * 1000);
     const result = { id: made.id, name, role, ...(isScoped(scope) && { scope }), expires_at, key: text };
     writeResult(
       wantsJson(command),

@@ -175,6 +175,21 @@ describe.each(SERVERS)('the description of the API on %s', (kind) => {
     expect(await writer.getMe()).toEqual({ username: 'the-writer', role: 'writer' });
   });
 
+  it('gives the typed client a live tail as it comes, though it has no end', async () => {
+    const token = await api.token('viewer');
+    const viewer = new MillraceClient({ url: api.base, token: () => token });
+    const reader = (await viewer.tailLogs()).getReader();
+    const decoder = new TextDecoder();
+    let text = '';
+    while (!text.includes('event: heartbeat')) {
+      const { value, done } = await reader.read();
+      expect(done).toBe(false);
+      text += decoder.decode(value, { stream: true });
+    }
+    await reader.cancel();
+    await expect(viewer.tailLogs({ query: { filter: 'level >' } })).rejects.toMatchObject({ status: 400 });
+  });
+
   it('lets the typed client page on with new tokens when its own have expired', async () => {
     await api.token('viewer');
     let token: string | undefined;

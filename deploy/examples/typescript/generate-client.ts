@@ -59,6 +59,16 @@ export class MillraceClient {
 
 const CLASS_END = `
   async #call(method: string, template: string, call: Call): Promise<unknown> {
+    return await valueOf(await this.#send(method, template, call));
+  }
+
+  async #stream(method: string, template: string, call: Call): Promise<ReadableStream<Uint8Array>> {
+    const { body } = await this.#send(method, template, call);
+    if (body === null) throw new TypeError('The answer has no body');
+    return body;
+  }
+
+  async #send(method: string, template: string, call: Call): Promise<Response> {
     const { url, token, signal } = this.#options;
     const path = template.replace(/\\{(\\w+)\\}/g, (_all, name: string) =>
       encodeURIComponent(String(call.path?.[name])),
@@ -76,12 +86,16 @@ const CLASS_END = `
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       ...(signal === undefined ? {} : { signal }),
     });
-    const type = response.headers.get('content-type') ?? '';
-    const text = await response.text();
-    const value: unknown = /[/+]json\\b/.test(type) && text !== '' ? JSON.parse(text) : text;
-    if (response.ok) return value;
+    if (response.ok) return response;
+    const value = await valueOf(response);
     throw new ProblemError(response.status, typeof value === 'object' ? (value as Problem) : undefined);
   }
+}
+
+async function valueOf(response: Response): Promise<unknown> {
+  const type = response.headers.get('content-type') ?? '';
+  const text = await response.text();
+  return /[/+]json\\b/.test(type) && text !== '' ? JSON.parse(text) : text;
 }
 
 /** Names and values as they go into a query: a list is its name repeated. */
@@ -92,6 +106,8 @@ function pairsOf(values: Values = {}): [string, string][] {
   });
 }
 `;
+
+const STREAM = 'text/event-stream';
 
 /** The text of the client, for the document of one version of the API. */
 export function clientText(document: OpenApi): string {
@@ -109,14 +125,21 @@ function methodText({ method, path, base, operation }: Described): string {
   const isOptional = members.every(({ isRequired }) => !isRequired);
   const request = members.map(({ text }) => text).join('');
   const parameter = members.length === 0 ? '' : `request: {\n${request}  }${isOptional ? ' = {}' : ''}`;
-  const result = resultText(operation);
-  const call = `this.#call('${method}', '${base}${path}', ${members.length === 0 ? '{}' : 'request'})`;
+  const isStream = Object.values(operation.responses).some(({ content }) => content?.[STREAM] !== undefined);
+  const result = isStream ? 'ReadableStream<Uint8Array>' : resultText(operation);
+  const target = `'${method}', '${base}${path}', ${members.length === 0 ? '{}' : 'request'}`;
+  const call = `this.${isStream ? '#stream' : '#call'}(${target})`;
   return `
-  /** ${summary}. */
+  /** ${summary}.${isStream ? ' Server-sent events without an end: read them as they come, then cancel.' : ''} */
   async ${operationId}(${parameter}): Promise<${result}> {
-    ${result === 'void' ? `await ${call}` : `return (await ${call}) as ${result}`};
+    ${bodyText(call, result, isStream)};
   }
 `;
+}
+
+function bodyText(call: string, result: string, isStream: boolean): string {
+  if (isStream) return `return await ${call}`;
+  return result === 'void' ? `await ${call}` : `return (await ${call}) as ${result}`;
 }
 
 interface Member {

@@ -972,7 +972,7 @@ export class MillraceClient {
     return (await this.#call('GET', '/api/v1/audit', request)) as AuditPage;
   }
 
-  /** Logs as they are stored. */
+  /** Logs as they are stored. Server-sent events without an end: read them as they come, then cancel. */
   async tailLogs(request: {
     readonly query?: {
       /** Service that wrote it */
@@ -1018,8 +1018,8 @@ export class MillraceClient {
       /** The id of the last event that was received: goes on after it */
       readonly 'Last-Event-ID'?: string;
     };
-  } = {}): Promise<string> {
-    return (await this.#call('GET', '/api/v1/logs/tail', request)) as string;
+  } = {}): Promise<ReadableStream<Uint8Array>> {
+    return await this.#stream('GET', '/api/v1/logs/tail', request);
   }
 
   /** How many logs there are over time, by level. */
@@ -1250,6 +1250,16 @@ export class MillraceClient {
   }
 
   async #call(method: string, template: string, call: Call): Promise<unknown> {
+    return await valueOf(await this.#send(method, template, call));
+  }
+
+  async #stream(method: string, template: string, call: Call): Promise<ReadableStream<Uint8Array>> {
+    const { body } = await this.#send(method, template, call);
+    if (body === null) throw new TypeError('The answer has no body');
+    return body;
+  }
+
+  async #send(method: string, template: string, call: Call): Promise<Response> {
     const { url, token, signal } = this.#options;
     const path = template.replace(/\{(\w+)\}/g, (_all, name: string) =>
       encodeURIComponent(String(call.path?.[name])),
@@ -1267,12 +1277,16 @@ export class MillraceClient {
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       ...(signal === undefined ? {} : { signal }),
     });
-    const type = response.headers.get('content-type') ?? '';
-    const text = await response.text();
-    const value: unknown = /[/+]json\b/.test(type) && text !== '' ? JSON.parse(text) : text;
-    if (response.ok) return value;
+    if (response.ok) return response;
+    const value = await valueOf(response);
     throw new ProblemError(response.status, typeof value === 'object' ? (value as Problem) : undefined);
   }
+}
+
+async function valueOf(response: Response): Promise<unknown> {
+  const type = response.headers.get('content-type') ?? '';
+  const text = await response.text();
+  return /[/+]json\b/.test(type) && text !== '' ? JSON.parse(text) : text;
 }
 
 /** Names and values as they go into a query: a list is its name repeated. */
