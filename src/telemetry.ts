@@ -43,6 +43,17 @@ export const INTERNAL_EVENTS = {
     level: 'error',
     text: 'a partition with an unreadable index was not written anew in time; tried again when it is met next',
   },
+  merges_stopped: {
+    level: 'warn',
+    text: 'disk is nearly full; ClickHouse does not merge until there is room',
+  },
+  merges_resumed: { level: 'info', text: 'ClickHouse merges again' },
+  part_unreadable: {
+    level: 'error',
+    text: 'ClickHouse cannot read a part; with hasSources, a restart of it brings back those that it was merged from',
+    counter: 'millrace_store_unreadable_parts_total',
+  },
+  part_check_failed: { level: 'warn', text: 'parts could not be read over' },
   migration_applied: { level: 'info', text: 'migration applied' },
   http_fallback: { level: 'warn', text: 'uWebSockets.js could not be loaded; node:http serves the API' },
   http_listening: { level: 'info', text: 'HTTP API is listening' },

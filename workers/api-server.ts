@@ -7,7 +7,7 @@ import { ApiService } from '../src/api/api-service.ts';
 import { toPlainError } from '../src/errors.ts';
 import type { ApiWorkerData, FromApi } from '../src/pipeline/api-protocol.ts';
 import { createStore } from '../src/store/clickhouse-client.ts';
-import { repairIndexes } from '../src/store/index-repair.ts';
+import { repairParts } from '../src/store/index-repair.ts';
 
 if (parentPort === null) throw new Error('api-server is started by the program, not by hand');
 const port = parentPort;
@@ -29,7 +29,10 @@ const service = new ApiService(settings, {
   exit: (code) => process.exit(code),
 });
 
-repairIndexes(store, service.telemetry);
+repairParts(store, service.telemetry, (part) => {
+  const message: FromApi = { kind: 'part_unreadable', part };
+  port.postMessage(message);
+});
 
 process.on('exit', () => service.halt());
 process.on('uncaughtException', (error) => {

@@ -21,7 +21,6 @@ import { Status } from '../pipeline/status.ts';
 import { systemClock as clock } from '../pipeline/system-clock.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import { readCursorSecret } from '../store/cursor-secret.ts';
-import { readFreeDiskBytes } from '../store/disk.ts';
 import { makeDataDir } from '../store/embedded/make-data-dir.ts';
 import { createIdempotencyStore } from '../store/idempotency.ts';
 import { createOwnerName } from '../store/lane-claims.ts';
@@ -140,8 +139,9 @@ export class Service {
     return isDrained;
   }
 
-  #createPipeline({ store }: OpenedStore, [letterKey]: LetterKeys): Pipeline {
+  #createPipeline(opened: OpenedStore, [letterKey]: LetterKeys): Pipeline {
     const config = this.#config;
+    const { store } = opened;
     const kafka = this.#createKafka();
     const owner = this.#owner;
     return new Pipeline(
@@ -159,7 +159,7 @@ export class Service {
       {
         store: createBlockStore(store, { owner }),
         ownership: createLaneOwnership(store, { owner }),
-        freeDiskBytes: () => readFreeDiskBytes(store),
+        freeDiskBytes: () => opened.freeDiskBytes(config.minFreeDiskBytes),
         kafkaSourceNumber: async (topic, topicId) => {
           const cluster = kafka?.clusterId ?? '';
           return (await registerSource(store, { kind: 'kafka', cluster, topic, topicId })).number;
@@ -249,6 +249,7 @@ export class Service {
       ingest,
       status,
       stored: this.pipeline.coordinator.stored,
+      restorePart: opened.restorePart,
       telemetry: this.#telemetry,
     });
     this.#http = api;

@@ -101,6 +101,8 @@ export type FromApi =
   | { readonly kind: 'follow_stored'; readonly id: number }
   | { readonly kind: 'unfollow_stored'; readonly id: number }
   | { readonly kind: 'stored_taken'; readonly byteCount: number }
+  /** A part of ClickHouse, by its name, that a query could not read. */
+  | { readonly kind: 'part_unreadable'; readonly part: string }
   | {
       readonly kind: 'telemetry';
       readonly event: InternalEventName;

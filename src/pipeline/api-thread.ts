@@ -17,6 +17,8 @@ export interface ApiThreadPorts {
   readonly status: StatusPort;
   /** Absent: nobody here stores logs. */
   readonly stored?: StoredPort;
+  /** Absent: nobody here can restore a part that ClickHouse cannot read. */
+  readonly restorePart?: (part: string) => void;
   readonly telemetry: Telemetry;
 }
 
@@ -154,6 +156,9 @@ export class ApiThread {
         return;
       case 'stored_taken':
         this.#ports.stored?.taken(message.byteCount);
+        return;
+      case 'part_unreadable':
+        this.#ports.restorePart?.(message.part);
         return;
       case 'telemetry':
         this.#ports.telemetry.emit(message.event, message.fields, message.amount);

@@ -6,7 +6,7 @@
 import { Readable } from 'node:stream';
 import { ClickHouseLogLevel, type ClickHouseSettings, createClient, parseError } from '@clickhouse/client';
 import { MillraceError } from '../errors.ts';
-import { toUnreadableIndex, type UnreadableIndex } from './index-repair.ts';
+import { toUnreadablePart, type UnreadablePart } from './index-repair.ts';
 import { type Selection, toSelection } from './selection.ts';
 import { type Operation, toStoreError } from './store-errors.ts';
 
@@ -91,8 +91,11 @@ async function drain(stream: Readable): Promise<void> {
 /** Made by `createStore`. */
 export class Store {
   readonly database: string;
-  /** Told of each skip index that a reading statement could not read; the statement goes on without skip indexes. */
-  onUnreadableIndex: (index: UnreadableIndex) => void = () => {};
+  /**
+   * Told of each part that a statement could not read. When it is a skip index of a part, and the statement reads, it
+   * goes on without skip indexes.
+   */
+  onUnreadablePart: (part: UnreadablePart) => void = () => {};
   readonly #client: ReturnType<typeof createClient>;
   readonly #host: string;
 
@@ -232,9 +235,10 @@ export class Store {
   }
 
   #isIndexAtFault(error: unknown): boolean {
-    const index = toUnreadableIndex(error);
-    if (index !== undefined) this.onUnreadableIndex(index);
-    return index !== undefined;
+    const found = toUnreadablePart(error);
+    if (found === undefined) return false;
+    this.onUnreadablePart(found);
+    return found.isIndex;
   }
 
   async #execute(params: Execution, operation: Operation): Promise<void> {

@@ -7,8 +7,8 @@
 import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
 
-/** `20261121-30_1_6_1/skp_idx…` or `(while reading from part …/20261121-30_1_6_1/ in table …`: the part's name. */
-const PART_NAME = /([^/\s]+_\d+_\d+_\d+(?:_\d+)?)\/(?:skp_idx| )/;
+/** `20261121-30_1_6_1/data.cmrk4` or `(while reading from part …/20261121-30_1_6_1/ in table …`: the part's name. */
+const PART_NAME = /([^/\s]+_\d+_\d+_\d+(?:_\d+)?)\/[\w.]*/;
 
 /** Codes with which ClickHouse says that what is in a file is not what ought to be (src/Common/ErrorCodes.cpp). */
 const UNREADABLE = new Set([
@@ -18,26 +18,35 @@ const UNREADABLE = new Set([
   '271', // CANNOT_DECOMPRESS
 ]);
 
-export interface UnreadableIndex {
-  /** Name of the part; undefined when ClickHouse did not say it. */
+export interface UnreadablePart {
+  /** Its name; undefined when ClickHouse did not say it. */
   readonly part: string | undefined;
+  /** It is a skip index that cannot be read: the rows can, without it. */
+  readonly isIndex: boolean;
 }
 
-/** What an answer of ClickHouse says of an index that it cannot read; undefined for every other error. */
-export function toUnreadableIndex(error: unknown): UnreadableIndex | undefined {
-  if (!(error instanceof Error) || !error.message.includes('skp_idx')) return undefined;
+/** What an answer of ClickHouse says of a part that it cannot read; undefined for every other error. */
+export function toUnreadablePart(error: unknown): UnreadablePart | undefined {
+  if (!(error instanceof Error)) return undefined;
   const { code } = error as { code?: unknown };
   if (typeof code !== 'string' || !UNREADABLE.has(code)) return undefined;
-  return { part: PART_NAME.exec(error.message)?.[1] };
+  return { part: PART_NAME.exec(error.message)?.[1], isIndex: error.message.includes('skp_idx') };
 }
 
 /** After an attempt: what failed for want of room, or goes on at the server, is not begun again at once. */
 const PAUSE_MS = 60_000;
 
-/** From now on an unreadable index that the store meets is told, and its partition written anew, one at a time. */
-export function repairIndexes(store: Store, telemetry: Telemetry): void {
+/**
+ * From now on an unreadable index that the store meets is told, and its partition written anew, one at a time. A part
+ * that cannot be read at all is handed to `restore`.
+ */
+export function repairParts(store: Store, telemetry: Telemetry, restore: (part: string) => void): void {
   let isResting = false;
-  store.onUnreadableIndex = ({ part }) => {
+  store.onUnreadablePart = ({ part, isIndex }) => {
+    if (!isIndex) {
+      if (part !== undefined) restore(part);
+      return;
+    }
     if (isResting) return;
     isResting = true;
     const fields = { part: part ?? '' };

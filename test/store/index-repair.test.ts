@@ -1,7 +1,7 @@
 import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { repairIndexes } from '../../src/store/index-repair.ts';
+import { repairParts } from '../../src/store/index-repair.ts';
 import { readPresent } from '../../src/store/read-back.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { until } from '../support/until.ts';
@@ -44,7 +44,7 @@ test.each([0, 0.1, 0.5])(
   'rows of a part whose index is cut off at %f of its length are read, and the part is written anew',
   async (leave) => {
     const { store, telemetry } = clickhouse;
-    store.onUnreadableIndex = () => {};
+    store.onUnreadablePart = () => {};
     await store.command('TRUNCATE TABLE logs');
     await store.command(
       `INSERT INTO logs (timestamp, source, partition, offset, ingested_at, stored_at, retention_days)
@@ -63,7 +63,7 @@ test.each([0, 0.1, 0.5])(
       streamed += rows.length;
     expect(streamed).toBe(ROWS);
 
-    repairIndexes(store, telemetry);
+    repairParts(store, telemetry, () => {});
     const rows = await readPresent(store, 'logs', since);
     expect(rows(LANE).rows.offsets).toHaveLength(100);
     await until(async () => (await activePart()).name !== broken.name, { timeoutMs: 10_000 });

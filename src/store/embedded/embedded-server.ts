@@ -121,6 +121,11 @@ export class EmbeddedServer {
     await this.#supervision;
   }
 
+  /** Ends the server process; it is started again as after any exit. */
+  async restart(): Promise<void> {
+    await this.#process?.kill();
+  }
+
   async #refuseOwnedDirectory(): Promise<void> {
     const beginning = Date.now();
     for (;;) {

@@ -20,7 +20,7 @@ const MAX_MEMORY_BYTES = 4096 * MIB;
  * With less room than this inserts and merges are refused before they begin (code 243). The embedded library takes no
  * notice of a write(2) that fails: on a disk that is full it acknowledges inserts, and ends merges, whose files are empty.
  */
-const KEEP_FREE_BYTES = 64 * MIB;
+export const KEEP_FREE_BYTES = 64 * MIB;
 
 /** Memory the server may use on a machine with `totalBytes`: two fifths, at least 1 GiB, at most 4 GiB. */
 export function serverMemoryBytes(totalBytes: number): number {
