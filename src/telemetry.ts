@@ -53,6 +53,11 @@ export const INTERNAL_EVENTS = {
     text: 'ClickHouse cannot read a part; with hasSources, a restart of it brings back those that it was merged from',
     counter: 'millrace_store_unreadable_parts_total',
   },
+  parts_put_aside: {
+    level: 'error',
+    text: 'ClickHouse put parts aside that it could not read (system.detached_parts); rows that it had merged lately are back',
+  },
+  merge_guard_failed: { level: 'warn', text: 'merges could not be stopped or started; tried again' },
   part_check_failed: { level: 'warn', text: 'parts could not be read over' },
   migration_applied: { level: 'info', text: 'migration applied' },
   http_fallback: { level: 'warn', text: 'uWebSockets.js could not be loaded; node:http serves the API' },

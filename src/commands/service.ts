@@ -21,6 +21,7 @@ import { Status } from '../pipeline/status.ts';
 import { systemClock as clock } from '../pipeline/system-clock.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import { readCursorSecret } from '../store/cursor-secret.ts';
+import { readFreeDiskBytes } from '../store/disk.ts';
 import { makeDataDir } from '../store/embedded/make-data-dir.ts';
 import { createIdempotencyStore } from '../store/idempotency.ts';
 import { createOwnerName } from '../store/lane-claims.ts';
@@ -159,7 +160,7 @@ export class Service {
       {
         store: createBlockStore(store, { owner }),
         ownership: createLaneOwnership(store, { owner }),
-        freeDiskBytes: () => opened.freeDiskBytes(config.minFreeDiskBytes),
+        freeDiskBytes: () => readFreeDiskBytes(store),
         kafkaSourceNumber: async (topic, topicId) => {
           const cluster = kafka?.clusterId ?? '';
           return (await registerSource(store, { kind: 'kafka', cluster, topic, topicId })).number;

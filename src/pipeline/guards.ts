@@ -19,7 +19,7 @@ export interface DiskGuardOptions {
   readonly telemetry: Telemetry;
 }
 
-const DISK_INTERVAL_MS = 1000;
+const DISK_INTERVAL_MS = 5000;
 /** Whose reason it is in health. */
 const OWNER = 'disk check';
 /** Room that must come back, beyond the limit, before writing goes on: no flapping at the edge. */

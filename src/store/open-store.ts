@@ -6,10 +6,9 @@ import { resolve } from 'node:path';
 import { MillraceError, quoteValue } from '../errors.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { createStore, type Store, type StoreOptions } from './clickhouse-client.ts';
-import { readFreeDiskBytes } from './disk.ts';
 import { EmbeddedServer } from './embedded/embedded-server.ts';
 import { MergeGuard } from './embedded/merge-guard.ts';
-import { KEEP_FREE_BYTES } from './embedded/server-config.ts';
+import { PartCheck } from './embedded/part-check.ts';
 import { KEY_HEADER } from './embedded/server-process.ts';
 import { repairParts } from './index-repair.ts';
 import { migrate } from './migrations.ts';
@@ -39,11 +38,6 @@ export interface OpenedStore {
   readonly connection: StoreOptions;
   /** Why the embedded server does not run, empty when it does and with an external one. */
   readonly problem: () => string;
-  /**
-   * Free bytes on the disks of ClickHouse; with less than `minFreeBytes` the embedded server does not merge. Rejects
-   * within seconds when ClickHouse hangs.
-   */
-  readonly freeDiskBytes: (minFreeBytes: number) => Promise<number>;
   /** Brings back a part that cannot be read, where that is possible. */
   readonly restorePart: (part: string) => void;
   /** Adds the API's address to run.json. */
@@ -100,16 +94,11 @@ async function openExternal(options: OpenStoreOptions, url: string): Promise<Ope
   return {
     store,
     connection,
-    ...onlyAsked(store),
+    restorePart: () => {},
     problem: () => '',
     announceApi: async () => {},
     close: async () => await store.close(),
   };
-}
-
-/** A server that somebody else looks after. */
-function onlyAsked(store: Store): Pick<OpenedStore, 'freeDiskBytes' | 'restorePart'> {
-  return { freeDiskBytes: () => readFreeDiskBytes(store), restorePart: () => {} };
 }
 
 async function openEmbedded(options: OpenStoreOptions): Promise<OpenedStore> {
@@ -120,22 +109,20 @@ async function openEmbedded(options: OpenStoreOptions): Promise<OpenedStore> {
     const store = await prepare(connection, options);
     const clickhouse = { port: server.port, header: KEY_HEADER, key: server.headers[KEY_HEADER] ?? '' };
     const { dataDir, telemetry } = options;
-    const merges = new MergeGuard({ store, telemetry, restart: () => server.restart() });
-    const restorePart = (part: string): void => merges.met(part);
+    const parts = new PartCheck({ store, telemetry, restart: () => server.restart() });
+    const restorePart = (part: string): void => parts.met(part);
     repairParts(store, telemetry, restorePart);
+    const merges = new MergeGuard({ dataDir, store, telemetry, parts, pid: () => server.pid });
+    merges.start();
     await writeRunFile(dataDir, { clickhouse });
     return {
       store,
       connection,
-      freeDiskBytes: async (minFreeBytes) => {
-        const freeBytes = await readFreeDiskBytes(store);
-        await merges.look(freeBytes, Math.max(minFreeBytes, KEEP_FREE_BYTES));
-        return freeBytes;
-      },
       restorePart,
       problem: () => server.lastProblem,
       announceApi: async (apiUrl) => await writeRunFile(dataDir, { clickhouse, apiUrl }),
       close: async () => {
+        merges.stop();
         await removeRunFile(dataDir);
         await store.close();
         await server.stop();
@@ -165,7 +152,7 @@ export async function openRunning(options: OpenStoreOptions): Promise<OpenedStor
   return {
     store,
     connection,
-    ...onlyAsked(store),
+    restorePart: () => {},
     problem: () => '',
     announceApi: async () => {},
     close: async () => await store.close(),

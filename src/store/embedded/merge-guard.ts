@@ -1,137 +1,139 @@
 /**
  * Keeps merges off a disk that fills up. The embedded library takes no notice of a write(2) that fails: a merge that
- * finds no room ends as if all were well, with files that are empty, and takes the place of the parts it was made from,
- * which are removed 8 minutes later (`old_parts_lifetime`). So merges stop before the room is gone, which also breaks
- * off those under way; and what was written in the last moments before is read over. A part that cannot be read is put
- * aside when the server loads its tables, and what it was made from takes its place again: so the server is restarted.
+ * finds no room ends as if all were well, with files that are empty, and takes the place of the parts it was made from.
+ * So merges stop before the room is gone, which also breaks off those under way, and what was written in the last
+ * moments before is read over (`part-check.ts`). To stop merges is to stop retention as well, which could give room:
+ * what has expired is dropped meanwhile.
  */
+import { statfs } from 'node:fs/promises';
 import { errorMessage } from '../../errors.ts';
 import type { Telemetry } from '../../telemetry.ts';
 import type { Store } from '../clickhouse-client.ts';
+import type { PartCheck } from './part-check.ts';
+import { KEEP_FREE_BYTES } from './server-config.ts';
 
 export interface MergeGuardOptions {
+  /** On the disk that is watched. */
+  readonly dataDir: string;
   readonly store: Store;
-  /** Ends the server process; its supervisor starts it again. */
-  readonly restart: () => Promise<void>;
+  /** Of the server process: another one has forgotten what it was told. */
+  readonly pid: () => number;
+  readonly parts: PartCheck;
   readonly telemetry: Telemetry;
+  /** Default: what the system says of the disk. */
+  readonly room?: () => Promise<Room>;
 }
 
-interface Part {
-  readonly table: string;
-  readonly name: string;
+export interface Room {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }
 
+const MIB = 1024 * 1024;
+const LOOK_INTERVAL_MS = 1000;
 /** Room that must come back, beyond the limit: no flapping at the edge. */
 const RECOVERY_FACTOR = 1.05;
-/** What may have been written between the last look at the disk that was well and this one, with time to spare. */
-const DOUBTFUL_SECONDS = 60;
-const MAX_DOUBTFUL_PARTS = 1000;
+/** What a disk may fill by between two looks; a small disk has less to give. */
+const MARGIN_BYTES = 512 * MIB;
+const MARGIN_SHARE = 1 / 8;
+const DROP_INTERVAL_MS = 60_000;
 const STATEMENT_MS = 5000;
-const CHECK_MS = 60_000;
-/** A server that was restarted in vain is not restarted again at once. */
-const REST_MS = 60_000;
 
-/** Modes: `merging` and `stopped`; stopped below the limit, until there is room again. */
+/** Free bytes below which nothing is merged on a disk of this size. */
+export function mergeFloorBytes(totalBytes: number): number {
+  return Math.max(KEEP_FREE_BYTES, Math.min(MARGIN_BYTES, totalBytes * MARGIN_SHARE));
+}
+
+/** Modes: `merging` and `stopped`; stopped below the limit, until there is room again. One look at a time. */
 export class MergeGuard {
   readonly #options: MergeGuardOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #isLooking = false;
   #isStopped = false;
-  #isReading = false;
-  #restartedAt = Number.NEGATIVE_INFINITY;
+  #metPid = 0;
+  /** The process that was told to stop merging. */
+  #toldPid = 0;
+  #droppedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: MergeGuardOptions) {
     this.#options = options;
   }
 
-  /** Told of the room on the disk, about once a second. Rejects when ClickHouse does not do as it is told. */
-  async look(freeBytes: number, minFreeBytes: number): Promise<void> {
-    if (freeBytes < minFreeBytes) await this.#stop({ freeBytes, minFreeBytes });
-    else if (this.#isStopped && freeBytes >= minFreeBytes * RECOVERY_FACTOR) await this.#start(freeBytes);
+  start(): void {
+    this.#timer = setInterval(() => void this.look(), LOOK_INTERVAL_MS);
+    this.#timer.unref();
   }
 
-  /** Somebody could not read this part. */
-  met(name: string): void {
-    void this.#readOver('name = {name:String}', { name });
+  stop(): void {
+    clearInterval(this.#timer);
   }
 
-  async #stop(fields: { readonly freeBytes: number; readonly minFreeBytes: number }): Promise<void> {
-    // At each look: a server that was restarted meanwhile has forgotten it.
-    await this.#command('SYSTEM STOP MERGES');
-    if (this.#isStopped) return;
+  /** What the timer does; never rejects. */
+  async look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const { parts, telemetry } = this.#options;
+    try {
+      await this.#meet();
+      const { freeBytes, totalBytes } = await (this.#options.room?.() ?? this.#room());
+      const floorBytes = mergeFloorBytes(totalBytes);
+      const limitBytes = this.#isStopped ? floorBytes * RECOVERY_FACTOR : floorBytes;
+      if (freeBytes < limitBytes) await this.#hold(freeBytes, floorBytes);
+      else if (this.#isStopped) await this.#release(freeBytes);
+      await parts.work(freeBytes);
+    } catch (error) {
+      telemetry.emit('merge_guard_failed', { error: errorMessage(error) });
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  /** A server process that is new has loaded its tables. */
+  async #meet(): Promise<void> {
+    const pid = this.#options.pid();
+    if (pid === 0 || pid === this.#metPid) return;
+    await this.#options.parts.tellPutAside();
+    this.#metPid = pid;
+  }
+
+  async #room(): Promise<Room> {
+    const { bavail, blocks, bsize } = await statfs(this.#options.dataDir);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  }
+
+  async #hold(freeBytes: number, floorBytes: number): Promise<void> {
+    const { pid, parts, telemetry } = this.#options;
+    const now = pid();
+    if (this.#toldPid !== now) {
+      await this.#command('SYSTEM STOP MERGES');
+      this.#toldPid = now;
+      parts.oweLatest();
+    }
+    if (!this.#isStopped) telemetry.emit('merges_stopped', { freeBytes, floorBytes });
     this.#isStopped = true;
-    this.#options.telemetry.emit('merges_stopped', fields);
-    void this.#readOver('modification_time > now() - {seconds:UInt32}', { seconds: DOUBTFUL_SECONDS });
+    if (Date.now() - this.#droppedAt >= DROP_INTERVAL_MS) await this.#dropExpired();
   }
 
-  async #start(freeBytes: number): Promise<void> {
+  async #release(freeBytes: number): Promise<void> {
     await this.#command('SYSTEM START MERGES');
+    this.#toldPid = 0;
     this.#isStopped = false;
     this.#options.telemetry.emit('merges_resumed', { freeBytes });
   }
 
+  /** Parts all of whose rows are past their time to live. */
+  async #dropExpired(): Promise<void> {
+    this.#droppedAt = Date.now();
+    const expired = await this.#options.store.query<{ table: string; name: string }>(
+      `SELECT table, name FROM system.parts WHERE database = currentDatabase() AND active
+         AND delete_ttl_info_max > toDateTime(0) AND delete_ttl_info_max < now()`,
+      {},
+      { signal: AbortSignal.timeout(STATEMENT_MS) },
+    );
+    for (const { table, name } of expired) await this.#command(`ALTER TABLE ${table} DROP PART '${name}'`);
+  }
+
   async #command(sql: string): Promise<void> {
     await this.#options.store.command(sql, {}, { signal: AbortSignal.timeout(STATEMENT_MS) });
-  }
-
-  /** Reads parts from end to end; restarts the server when one that cannot be read has others that can stand in. */
-  async #readOver(condition: string, params: Readonly<Record<string, unknown>>): Promise<void> {
-    if (this.#isReading) return;
-    this.#isReading = true;
-    const { telemetry, restart } = this.#options;
-    try {
-      let isRestorable = false;
-      for (const part of await this.#parts(condition, params)) {
-        const problem = await this.#problemOf(part);
-        if (problem === '') continue;
-        const hasSources = await this.#hasSources(part);
-        telemetry.emit('part_unreadable', { ...part, hasSources, reason: problem });
-        isRestorable ||= hasSources;
-      }
-      if (!isRestorable || Date.now() - this.#restartedAt < REST_MS) return;
-      this.#restartedAt = Date.now();
-      await restart();
-    } catch (error) {
-      telemetry.emit('part_check_failed', { error: errorMessage(error) });
-    } finally {
-      this.#isReading = false;
-    }
-  }
-
-  async #parts(condition: string, params: Readonly<Record<string, unknown>>): Promise<readonly Part[]> {
-    return await this.#options.store.query<Part>(
-      `SELECT table, name FROM system.parts WHERE database = currentDatabase() AND active AND ${condition}
-       ORDER BY modification_time DESC LIMIT ${MAX_DOUBTFUL_PARTS}`,
-      params,
-      { signal: AbortSignal.timeout(STATEMENT_MS) },
-    );
-  }
-
-  /** What is wrong with a part, by its checksums; empty: nothing, or it was merged away meanwhile. */
-  async #problemOf({ table, name }: Part): Promise<string> {
-    const rows = await this.#options.store.query<{ is_passed: number; message: string }>(
-      `CHECK TABLE ${table} PART '${name}' SETTINGS check_query_single_value_result = 0`,
-      {},
-      { signal: AbortSignal.timeout(CHECK_MS) },
-    );
-    const broken = rows.find((row) => row.is_passed === 0);
-    return broken === undefined ? '' : broken.message || 'it is not what its checksums say';
-  }
-
-  /** Whether the parts that it was merged or mutated from are still there, from the first to the last. */
-  async #hasSources({ table, name }: Part): Promise<boolean> {
-    const [found] = await this.#options.store.query<{ hasSources: number }>(
-      `SELECT count() > 0 AND min(source.min_block_number) = any(merged.min_block_number)
-          AND max(source.max_block_number) = any(merged.max_block_number) AS hasSources
-       FROM system.parts AS source
-       INNER JOIN (SELECT * FROM system.parts WHERE database = currentDatabase() AND table = {table:String}
-                   AND name = {name:String}) AS merged
-         ON source.partition_id = merged.partition_id
-       WHERE source.database = currentDatabase() AND source.table = {table:String} AND NOT source.active
-         AND (source.level < merged.level OR source.data_version < merged.data_version)
-         AND source.min_block_number >= merged.min_block_number
-         AND source.max_block_number <= merged.max_block_number`,
-      { table, name },
-      { signal: AbortSignal.timeout(STATEMENT_MS) },
-    );
-    return Boolean(found?.hasSources);
   }
 }

@@ -138,7 +138,13 @@ async function prepareFolder(options: ServerProcessOptions): Promise<string> {
     errorLogPath: join(logDir, 'clickhouse.errors.log'),
     memoryBytes,
   });
-  await writeFile(join(folder, 'config.xml'), config, { mode: 0o600 });
+  try {
+    await writeFile(join(folder, 'config.xml'), config, { mode: 0o600 });
+  } catch (error) {
+    // On a full disk this is tried again and again.
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
   return folder;
 }
 
