@@ -2,6 +2,7 @@
  * Giving memory back to the system when a busy time is over. V8 collects while something is allocated, and glibc keeps
  * what is freed for later: without a word nothing would happen until the next busy time.
  */
+import { Session } from 'node:inspector/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -11,6 +12,21 @@ export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   const collect: unknown = runInNewContext('gc');
   if (typeof collect === 'function') collect();
+}
+
+/**
+ * Collects the calling thread's garbage and makes its heap as small as can be: the space for new objects too, which
+ * grows to 32 MiB in busy times, and which a mere collection leaves as it is. Takes some ten milliseconds.
+ */
+export async function shrinkHeap(): Promise<void> {
+  // What DevTools do by their button; nothing listens on a port.
+  const session = new Session();
+  session.connect();
+  try {
+    await session.post('HeapProfiler.collectGarbage');
+  } finally {
+    session.disconnect();
+  }
 }
 
 /**

@@ -5,7 +5,7 @@ import { workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { frameBodies } from '../src/collect/framing.ts';
 import { failpointSync, shareFailpoints } from '../src/failpoints.ts';
-import { collectGarbage } from '../src/give-back-memory.ts';
+import { shrinkHeap } from '../src/give-back-memory.ts';
 import { BatchParser } from '../src/pipeline/batch-parser.ts';
 import type {
   FrameResult,
@@ -20,7 +20,9 @@ const data = workerData as ParseWorkerData;
 shareFailpoints(data.failpoints);
 let parser = new BatchParser(data);
 
-export default function run(task: ParseTask | FrameTask | TrimTask): ParseResult | FrameResult | undefined {
+export default function run(
+  task: ParseTask | FrameTask | TrimTask,
+): ParseResult | FrameResult | Promise<void> {
   switch (task.kind) {
     case 'parse':
       failpointSync('worker');
@@ -29,8 +31,7 @@ export default function run(task: ParseTask | FrameTask | TrimTask): ParseResult
       return moved(frameBodies(task), (result) => [result.batches]);
     case 'trim':
       parser = new BatchParser(data);
-      collectGarbage();
-      return undefined;
+      return shrinkHeap();
     default:
       return task satisfies never;
   }

@@ -3,7 +3,7 @@
  * what the workers keep from task to task.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { collectGarbage, releaseFreedMemory } from '../give-back-memory.ts';
+import { releaseFreedMemory, shrinkHeap } from '../give-back-memory.ts';
 import type { ParsePool } from './parse-pool.ts';
 
 export interface IdleTrimPorts {
@@ -14,11 +14,11 @@ export interface IdleTrimPorts {
 }
 
 const LOOK_INTERVAL_MS = 5000;
-/** Looks in a row that find it idle before it is trimmed. */
-const IDLE_LOOKS = 2;
+/** Looks in a row that find it idle after which it is trimmed. Much of what the first frees is freed only after it. */
+const TRIM_LOOKS = [2, 4];
 const FREED_MS = 200;
 
-/** Once per idle time: a trim costs a full collection in each thread. */
+/** Twice per idle time: a trim costs a full collection in each thread. */
 export class IdleTrim {
   readonly #ports: IdleTrimPorts;
   #timer: NodeJS.Timeout | undefined;
@@ -47,13 +47,13 @@ export class IdleTrim {
       this.#idleLookCount = 0;
       return;
     }
-    if (++this.#idleLookCount !== IDLE_LOOKS) return;
-    void giveBack(pool);
+    this.#idleLookCount += 1;
+    if (TRIM_LOOKS.includes(this.#idleLookCount)) void giveBack(pool);
   }
 }
 
 async function giveBack(pool: Pick<ParsePool, 'trim'>): Promise<void> {
-  collectGarbage();
+  await shrinkHeap();
   // A worker that dies of it is replaced like any other.
   await pool.trim().catch(() => undefined);
   // V8 frees what is outside its heap a little later, on a thread of its own.

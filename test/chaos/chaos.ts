@@ -99,9 +99,9 @@ const WARM_UP_COUNT = 250_000;
 const TOLERANCE = 0.15;
 /** A few sockets come and go with keep-alive connections. */
 const FILE_TOLERANCE = 4;
-const IDLE_MS = 30_000;
-/** The program gives memory back when it was idle for two looks of 5 s each. */
-const REST_MS = 20_000;
+const IDLE_MS = 45_000;
+/** The program gives memory back when it was idle for two looks of 5 s each, and once more after four. */
+const REST_MS = 30_000;
 const MIB = 1024 * 1024;
 
 export class Chaos {

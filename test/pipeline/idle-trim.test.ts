@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 const MIB = 1024 * 1024;
 
 describe('IdleTrim', () => {
-  it('trims once per idle time, after two looks that found nothing done', () => {
+  it('trims twice per idle time, after two and four looks that found nothing done', () => {
     let doneCount = 0;
     let isIdle = true;
     let trimCount = 0;
@@ -29,13 +29,15 @@ describe('IdleTrim', () => {
     doneCount = 5;
     expect(trimsAfter(2)).toBe(0);
     expect(trimsAfter(1)).toBe(1);
-    expect(trimsAfter(5)).toBe(1);
+    expect(trimsAfter(1)).toBe(1);
+    expect(trimsAfter(1)).toBe(2);
+    expect(trimsAfter(5)).toBe(2);
     doneCount = 6;
-    expect(trimsAfter(2)).toBe(1);
-    isIdle = false;
-    expect(trimsAfter(4)).toBe(1);
-    isIdle = true;
     expect(trimsAfter(2)).toBe(2);
+    isIdle = false;
+    expect(trimsAfter(4)).toBe(2);
+    isIdle = true;
+    expect(trimsAfter(2)).toBe(3);
   });
 });
 
