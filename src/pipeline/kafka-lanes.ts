@@ -38,6 +38,7 @@ const CHUNK_BYTES = 512 * 1024;
 const HEARTBEAT_MS = 2000;
 /** The pieces that a delivery of this size was joined from lie outside V8's heap, which is in no hurry to free them. */
 const HUGE_BYTES = 16 * 1024 * 1024;
+const LET_GO_MS = 20;
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
 
@@ -129,7 +130,8 @@ export class KafkaLanes implements KafkaSourceHandlers {
     const lane = await this.#laneFor(delivery);
     lane.highWatermark = delivery.highWatermark;
     const receivedUs = this.#ports.clock.now() * 1000;
-    if (bytesOf(delivery) >= HUGE_BYTES) collectGarbage();
+    const isHuge = bytesOf(delivery) >= HUGE_BYTES;
+    if (isHuge) collectGarbage();
     for (const group of groupBatches(delivery.batches, lane.takenOffset)) {
       const stretch = await this.#take(group.bytes, { lane, heartbeat });
       const { toOffset } = group;
@@ -142,6 +144,8 @@ export class KafkaLanes implements KafkaSourceHandlers {
       copyBatches(group.batches, stretch);
       this.#ports.coordinator.submit(lane, { stretch, fromOffset, toOffset, receivedUs });
     }
+    // And then what it was copied from, as soon as the consumer has let go of it.
+    if (isHuge) setTimeout(collectGarbage, LET_GO_MS);
   }
 
   closeAll(): void {

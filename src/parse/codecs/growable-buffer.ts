@@ -3,6 +3,8 @@
  * when it had to grow for one huge batch and the ones after it were small.
  */
 
+import { collectGarbage } from '../../give-back-memory.ts';
+
 /** Room behind `length` that kernels copying four bytes at a time may scribble on. */
 export const SLACK_BYTES = 8;
 
@@ -10,7 +12,7 @@ const FIRST_CAPACITY_BYTES = 256 * 1024;
 /** Scratch up to this size is never given back. */
 const RETAINED_BYTES = 4 * 1024 * 1024;
 /** So many batches in a row must have needed less than a quarter before a huge scratch is given back. */
-const QUIET_BATCHES = 16;
+const QUIET_BATCHES = 2;
 
 export class GrowableBuffer {
   /** Current memory; changes with `reserve`, `adopt` and `reset`. Content is `bytes[0, length)`. */
@@ -41,6 +43,9 @@ export class GrowableBuffer {
     if (capacity > RETAINED_BYTES && this.#quietCount >= QUIET_BATCHES) {
       this.#own = new Uint8Array(RETAINED_BYTES);
       this.#quietCount = 0;
+      this.#use(this.#own);
+      // Memory outside V8's heap, of which V8 is in no hurry to get rid.
+      collectGarbage();
     }
     this.length = 0;
     if (this.bytes.buffer !== this.#own.buffer) this.#use(this.#own);
