@@ -229,6 +229,11 @@ export const INTERNAL_EVENTS = {
     text: 'lanes could not be claimed; tried again',
     counter: 'millrace_lane_claim_failures_total',
   },
+  rollups_left: {
+    level: 'warn',
+    text: 'minutes or hours of rollups differ from the rows they are made of, but some of those may have expired: left alone',
+    counter: 'millrace_rollups_left_buckets_total',
+  },
   lane_lost: {
     level: 'warn',
     text: 'another process took a lane; nothing more of it is written here',

@@ -11,6 +11,7 @@ import { createParsePool } from '../pipeline/parse-pool.ts';
 import { decompressedLimit } from '../pipeline/pipeline.ts';
 import type { Store } from '../store/clickhouse-client.ts';
 import { withRedriveTurn } from '../store/redrive-store.ts';
+import type { Telemetry } from '../telemetry.ts';
 import { auditCommand } from './command-audit.ts';
 import { DEFAULT_RETENTION_DAYS, withStore } from './command-store.ts';
 import { createCommandTelemetry } from './command-telemetry.ts';
@@ -32,7 +33,8 @@ export async function redriveLetters(
 ): Promise<void> {
   const filter = readFilter(ids, options);
   armFailpoints(config.failpoints, { isProduction: process.env['NODE_ENV'] === 'production' });
-  await withStore(config, createCommandTelemetry(config), async ({ store }) => {
+  const telemetry = createCommandTelemetry(config);
+  await withStore(config, telemetry, async ({ store }) => {
     const keys = await checkedLetterKeys(config, store);
     // Letters that the redrive itself makes, of records of a batch, are not part of it.
     const [now] = await store.query<{ us: number }>('SELECT toUnixTimestamp64Micro(now64(6)) AS us');
@@ -43,7 +45,7 @@ export async function redriveLetters(
     const isAgreed = plan.length === 0 || (await agree(plan, options));
     const summary =
       isAgreed && plan.length > 0
-        ? await redrive(store, { config, keys, filter: bounded, options })
+        ? await redrive(store, { config, telemetry, keys, filter: bounded, options })
         : undefined;
     if (summary !== undefined) await auditRedrive(store, ids, summary);
     writeResult(options.json === true, { planned: plan, ...(summary ?? NOTHING) }, () =>
@@ -105,6 +107,7 @@ async function agree(plan: readonly LetterCount[], { yes }: RedriveOptions): Pro
 
 interface RedriveWork {
   readonly config: Config;
+  readonly telemetry: Telemetry;
   readonly keys: LetterKeys;
   readonly filter: LetterFilter;
   readonly options: RedriveOptions;
@@ -112,7 +115,7 @@ interface RedriveWork {
 
 async function redrive(
   store: Store,
-  { config, keys, filter, options }: RedriveWork,
+  { config, telemetry, keys, filter, options }: RedriveWork,
 ): Promise<RedriveSummary> {
   const pool = createParsePool(config.workers, {
     maxRecordBytes: config.maxRecordBytes,
@@ -121,11 +124,15 @@ async function redrive(
     letterKey: keys[0],
   });
   try {
-    return await withRedriveTurn(store, async (redrive) => {
-      const work = new Redrive({ store, redrive, pool, seal: new LetterSeal(keys) });
-      await work.run(filter, options.limit ?? Number.MAX_SAFE_INTEGER);
-      return work.summary;
-    });
+    return await withRedriveTurn(
+      store,
+      async (redrive) => {
+        const work = new Redrive({ store, redrive, pool, seal: new LetterSeal(keys) });
+        await work.run(filter, options.limit ?? Number.MAX_SAFE_INTEGER);
+        return work.summary;
+      },
+      telemetry,
+    );
   } finally {
     await pool.stop();
   }

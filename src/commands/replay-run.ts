@@ -68,7 +68,7 @@ export async function runReplay(
     toOffset,
   }));
   try {
-    return await withReplayStore(store, { mode, ranges: lanes, onStage }, async (chunks) => {
+    return await withReplayStore(store, { mode, ranges: lanes, onStage, telemetry }, async (chunks) => {
       // Better than taking the first records for what kills workers that cannot even start.
       await pool.frame({ kind: 'frame', bodies: [] });
       const tally = await replay(

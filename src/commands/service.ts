@@ -159,7 +159,7 @@ export class Service {
       },
       {
         store: createBlockStore(store, { owner }),
-        ownership: createLaneOwnership(store, { owner }),
+        ownership: createLaneOwnership(store, { owner, telemetry: this.#telemetry }),
         freeDiskBytes: () => readFreeDiskBytes(store),
         kafkaSourceNumber: async (topic, topicId) => {
           const cluster = kafka?.clusterId ?? '';

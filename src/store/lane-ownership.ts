@@ -4,6 +4,7 @@
  */
 import { failpoint, isSabotaged } from '../failpoints.ts';
 import type { ClaimRequest, LaneKey, LaneOwnership, LaneStanding, LaneToken } from '../pipeline/ports.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
 import { checkWanted, claimTokens } from './lane-claims.ts';
 import { laneCode } from './lane-guard.ts';
@@ -19,6 +20,7 @@ export interface LaneOwnershipOptions {
   readonly writesTimeoutMs?: number;
   /** Rows of one table that a claim reads back, over all lanes; default 2,000,000 (16 bytes each). */
   readonly maxRows?: number;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 const DEFAULT_WRITES_TIMEOUT_MS = 60_000;
@@ -53,7 +55,7 @@ function joinTables(logs: LaneRows, letters: LaneRows): Present {
 /** Standings of lanes that were just claimed, in order. */
 async function takeOver(
   store: Store,
-  options: { readonly owner: string; readonly maxRows: number },
+  options: LaneOwnershipOptions & { readonly maxRows: number },
   lanes: readonly { readonly request: ClaimRequest; readonly token: LaneToken }[],
 ): Promise<LaneStanding[]> {
   const tokens = lanes.map(({ token }) => token);
@@ -68,7 +70,8 @@ async function takeOver(
   const touched = starts
     .map((lane) => ({ ...lane, toOffset: presentOf(lane).presentTo }))
     .filter((lane) => presentOf(lane).present.logs.offsets.length > 0);
-  await repairRollups(store, { owner: options.owner, tokens, starts: touched });
+  const { owner, telemetry } = options;
+  await repairRollups(store, { owner, telemetry, tokens, starts: touched });
   return tokens.map((token) => {
     const ledgerOffset = ends.get(laneCode(token));
     return { ...token, ...(ledgerOffset !== undefined && { ledgerOffset }), ...presentOf(token) };
@@ -92,7 +95,7 @@ export function createLaneOwnership(store: Store, options: LaneOwnershipOptions)
         writesTimeoutMs,
       );
       await checkWanted(store, claimer, tokens);
-      const taken = await takeOver(store, { owner, maxRows }, lanes);
+      const taken = await takeOver(store, { ...options, maxRows }, lanes);
       const standings = new Map(taken.map((standing) => [laneCode(standing), standing]));
       return requests.map((request) => standings.get(laneCode(request)));
     },

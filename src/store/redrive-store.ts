@@ -9,6 +9,7 @@
 import type { LetterContent } from '../event/columns.ts';
 import type { Block } from '../pipeline/parse-protocol.ts';
 import type { BlockTable, LaneKey } from '../pipeline/ports.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
 import { laneCode } from './lane-guard.ts';
 import { readLedgerEnds } from './ledger-sums.ts';
@@ -104,13 +105,14 @@ export function laneName({ source, partition }: LaneKey): string {
 export async function withRedriveTurn<T>(
   store: Store,
   work: (redrive: RedriveStore) => Promise<T>,
+  telemetry?: Telemetry,
 ): Promise<T> {
   return await withSettledTurn(store, async (turn) => {
-    await finishEarlier(store, turn);
+    await finishEarlier(store, turn, { telemetry });
     await createReplayTables(turn, ['replay_touched']);
     const redrive = new TurnStore(store, turn);
     const result = await work(redrive);
-    if (redrive.isDoubtful) await repairTouched(store);
+    if (redrive.isDoubtful) await repairTouched(store, telemetry);
     await dropReplayTables(turn);
     return result;
   });

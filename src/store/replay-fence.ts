@@ -3,6 +3,7 @@
  * Running programs lose their tokens at its begin, find that lanes cannot be taken, and take them when it is over.
  */
 import type { LaneKey } from '../pipeline/ports.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
 import {
   checkFenced,
@@ -13,13 +14,14 @@ import {
   takeFenced,
 } from './lane-claims.ts';
 import { withMutex } from './mutex.ts';
-import { type Bucket, repairMinutes } from './rollup-repair.ts';
+import type { Bucket } from './rollup-horizon.ts';
+import { repairMinutes } from './rollup-repair.ts';
 
 export interface Fence {
   /** Throws `lane_closed` when a lane was taken all the same, because this program stood still for too long. */
   check(): Promise<void>;
   /** Brings the rollups of the minutes in `replay_touched`, and their hours, to what the rows give. */
-  repairTouched(): Promise<void>;
+  repairTouched(telemetry: Telemetry | undefined): Promise<void>;
 }
 
 /** How long a program that died in here keeps the others from going on. */
@@ -32,17 +34,17 @@ export async function withFence<T>(store: Store, action: (fence: Fence) => Promi
     await fenceAllLanes(store, WRITES_MS);
     return await action({
       check: async () => await checkFenced(store),
-      repairTouched: async () => await repairMinutesTouched(store),
+      repairTouched: async (telemetry) => await repairMinutesTouched(store, telemetry),
     });
   });
 }
 
 /** The same repair by itself. */
-export async function repairTouched(store: Store): Promise<void> {
-  await withFence(store, async (fence) => await fence.repairTouched());
+export async function repairTouched(store: Store, telemetry: Telemetry | undefined): Promise<void> {
+  await withFence(store, async (fence) => await fence.repairTouched(telemetry));
 }
 
-async function repairMinutesTouched(store: Store): Promise<void> {
+async function repairMinutesTouched(store: Store, telemetry: Telemetry | undefined): Promise<void> {
   const minutes = await store.query<Bucket>(
     `SELECT DISTINCT source, partition, toUnixTimestamp(minute) AS start FROM replay_touched
      ORDER BY start, source, partition`,
@@ -52,7 +54,7 @@ async function repairMinutesTouched(store: Store): Promise<void> {
   await checkFenced(store);
   const tokens = await takeFenced(store, owner, lanes);
   try {
-    await repairMinutes(store, { owner, tokens }, minutes);
+    await repairMinutes(store, { owner, telemetry, tokens }, minutes);
   } finally {
     await releaseFenced(store, tokens);
   }

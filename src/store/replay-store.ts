@@ -3,6 +3,7 @@
  * rows, and what an earlier one left unfinished comes first.
  */
 import type { ChunkStore, LaneRange, ReplayMode } from '../replay/ports.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
 import { createChunkStore } from './replay-chunks.ts';
 import { repairTouched } from './replay-fence.ts';
@@ -15,6 +16,7 @@ export interface ReplayScope {
   readonly ranges: readonly LaneRange[];
   /** Told when a stage begins that has no progress of its own. */
   readonly onStage: (stage: ReplayStage) => void;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 export type ReplayStage = 'finishing_earlier' | 'replacing' | 'repairing';
@@ -29,16 +31,16 @@ export async function withReplayStore<T>(
   work: (chunks: ChunkStore) => Promise<T>,
 ): Promise<T> {
   return await withSettledTurn(store, async (turn) => {
-    await finishEarlier(store, turn, scope.onStage);
+    await finishEarlier(store, turn, scope);
     await createReplayTables(turn);
     const result = await work(createChunkStore(store, turn, scope.mode));
     if (scope.mode === 'replace') {
       scope.onStage('replacing');
       await decideReplacement(turn, scope.ranges);
-      await finishReplacement(store, turn, scope.ranges);
+      await finishReplacement(store, turn, scope);
     } else if (await isFilled(store, 'replay_touched')) {
       scope.onStage('repairing');
-      await repairTouched(store);
+      await repairTouched(store, scope.telemetry);
     }
     await dropReplayTables(turn);
     return result;
@@ -49,11 +51,11 @@ export async function withReplayStore<T>(
 export async function finishEarlier(
   store: Store,
   turn: SettledTurn,
-  onStage?: ReplayScope['onStage'],
+  { onStage, telemetry }: Partial<Pick<ReplayScope, 'onStage' | 'telemetry'>>,
 ): Promise<void> {
   const { ranges, hasTouchedMinutes } = await readLeftover(store);
   if (ranges.length > 0 || hasTouchedMinutes) onStage?.('finishing_earlier');
-  if (ranges.length > 0) await finishReplacement(store, turn, ranges);
-  else if (hasTouchedMinutes) await repairTouched(store);
+  if (ranges.length > 0) await finishReplacement(store, turn, { ranges, telemetry });
+  else if (hasTouchedMinutes) await repairTouched(store, telemetry);
   await dropReplayTables(turn);
 }

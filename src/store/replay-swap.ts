@@ -6,6 +6,7 @@
 import { MillraceError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { LaneRange } from '../replay/ports.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
 import { type Fence, withFence } from './replay-fence.ts';
 import { markBack, markLeft } from './replay-marks.ts';
@@ -31,11 +32,16 @@ export async function decideReplacement(turn: SettledTurn, ranges: readonly Lane
   );
 }
 
+export interface DecidedReplacement {
+  readonly ranges: readonly LaneRange[];
+  readonly telemetry?: Telemetry | undefined;
+}
+
 /** Carries out what was decided, while no lane can be written. */
 export async function finishReplacement(
   store: Store,
   turn: SettledTurn,
-  ranges: readonly LaneRange[],
+  { ranges, telemetry }: DecidedReplacement,
 ): Promise<void> {
   await withFence(store, async (fence) => {
     await failpoint('replay_decided');
@@ -44,7 +50,7 @@ export async function finishReplacement(
       await failpoint('replay_swapped');
     }
     await moveLetters(store, turn);
-    await fence.repairTouched();
+    await fence.repairTouched(telemetry);
   });
 }
 

@@ -4,31 +4,27 @@
  *
  * What differs is found first, by comparing what the views' own statements give now with what is stored; mostly nothing
  * does. Then minutes are deleted and computed from `logs`, and, as inserting minutes feeds the hours, hours after them
- * from the minutes. Each statement holds the guard: once the lane is somebody else's, a deletion deletes nothing and an
+ * from the minutes. Buckets of which something may have expired (rollup-horizon.ts) are left as they are. Each statement holds the guard: once the lane is somebody else's, a deletion deletes nothing and an
  * insert fails. After a crash at any point the comparison finds what is left to do.
  */
 import { failpoint, isFailpointArmed, isSabotaged } from '../failpoints.ts';
 import type { LaneToken } from '../pipeline/ports.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
 import { epochLiteral, laneCode, nextWriteId, revokedCondition } from './lane-guard.ts';
 import { type LaneStart, storedSince } from './read-back.ts';
+import { type Bucket, readRollupHorizon } from './rollup-horizon.ts';
 
 export interface RepairOwner {
   readonly owner: string;
   readonly tokens: readonly LaneToken[];
+  /** Told of buckets that were left as they are. */
+  readonly telemetry?: Telemetry | undefined;
 }
 
 export interface RepairRequest extends RepairOwner {
   /** The rows from here on say which minutes were touched. */
   readonly starts: readonly LaneStart[];
-}
-
-/** The rows of one lane in one minute or hour. */
-export interface Bucket {
-  readonly source: number;
-  readonly partition: number;
-  /** Seconds since the epoch. */
-  readonly start: number;
 }
 
 interface Rollup {
@@ -140,20 +136,27 @@ async function recompute(
   );
 }
 
-async function repairTables(
-  store: Store,
-  request: RepairOwner,
-  scope: { readonly tables: readonly string[]; readonly buckets: readonly Bucket[] },
-): Promise<void> {
+interface RepairScope {
+  readonly tables: readonly string[];
+  readonly buckets: readonly Bucket[];
+  readonly isSafe: (bucket: Bucket) => boolean;
+}
+
+/** How many buckets differ and were left, counted once per table. */
+async function repairTables(store: Store, request: RepairOwner, scope: RepairScope): Promise<number> {
+  let leftCount = 0;
   for (const rollup of await describeRollups(store, scope.tables)) {
     for (let i = 0; i < scope.buckets.length; i += BUCKETS_PER_STATEMENT) {
       const slice = scope.buckets.slice(i, i + BUCKETS_PER_STATEMENT);
       // A test that wants to fail in the middle must get there, whether anything differs or not.
       const isForced = isFailpointArmed('recompute');
-      const buckets = isForced ? slice : await findDiffering(store, rollup, slice);
+      const differing = isForced ? slice : await findDiffering(store, rollup, slice);
+      const buckets = differing.filter(scope.isSafe);
+      leftCount += differing.length - buckets.length;
       if (buckets.length > 0) await recompute(store, rollup, { request, buckets });
     }
   }
+  return leftCount;
 }
 
 /**
@@ -171,6 +174,16 @@ export async function repairMinutes(
   request: RepairOwner,
   minutes: readonly Bucket[],
 ): Promise<void> {
-  await repairTables(store, request, { tables: MINUTE_TABLES, buckets: minutes });
-  await repairTables(store, request, { tables: HOUR_TABLES, buckets: toHours(minutes) });
+  if (minutes.length === 0) return;
+  const { isMinuteSafe, isHourSafe } = await readRollupHorizon(store, request.tokens);
+  const ofMinutes = { tables: MINUTE_TABLES, buckets: minutes, isSafe: isMinuteSafe };
+  const leftMinutes = await repairTables(store, request, ofMinutes);
+  const ofHours = { tables: HOUR_TABLES, buckets: toHours(minutes), isSafe: isHourSafe };
+  const leftHours = await repairTables(store, request, ofHours);
+  if (leftMinutes + leftHours === 0) return;
+  request.telemetry?.emit(
+    'rollups_left',
+    { minutes: leftMinutes, hours: leftHours },
+    leftMinutes + leftHours,
+  );
 }

@@ -4,6 +4,7 @@ import type { LaneToken } from '../../src/pipeline/ports.ts';
 import { createBlockStore } from '../../src/store/block-store.ts';
 import { createOwnerName } from '../../src/store/lane-claims.ts';
 import { createLaneOwnership } from '../../src/store/lane-ownership.ts';
+import type { Telemetry } from '../../src/telemetry.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { laneBlock } from '../support/lanes.ts';
 
@@ -18,6 +19,13 @@ const ROWS = { fromOffset: 0, count: 200, at: '2026-03-01T10:58:00Z' };
 
 let clickhouse: TestClickHouse;
 let others: unknown;
+/** Fields of each `rollups_left`. */
+const left: unknown[] = [];
+const telemetry: Telemetry = {
+  emit: (event, fields) => {
+    if (event === 'rollups_left') left.push(fields);
+  },
+};
 
 beforeAll(async () => {
   clickhouse = await startClickHouse();
@@ -28,6 +36,7 @@ beforeEach(async () => {
   await insert(OTHER);
   await insert(LANE);
   others = await content(OTHER);
+  left.length = 0;
 });
 
 afterAll(async () => {
@@ -48,7 +57,7 @@ async function take(
   owner: string,
   ...lanes: { source: number; partition: number }[]
 ): Promise<readonly unknown[]> {
-  return await createLaneOwnership(clickhouse.store, { owner }).claim(lanes);
+  return await createLaneOwnership(clickhouse.store, { owner, telemetry }).claim(lanes);
 }
 
 async function columnsOf(table: string): Promise<string> {
@@ -160,4 +169,68 @@ test('sabotage skip_recomputation leaves them wrong', async () => {
     shareFailpoints(undefined);
   }
   expect((await content(LANE))['events_1m']).toEqual([]);
+});
+
+describe('where the rows that a bucket was made of may have expired, it is left alone:', () => {
+  /** A lane that was first claimed long ago, and what has expired of it. */
+  async function age(...expired: string[]): Promise<void> {
+    const { store } = clickhouse;
+    const settings = { settings: { mutations_sync: 1 } };
+    await store.command(
+      `ALTER TABLE lane_claims UPDATE claimed_at = claimed_at - INTERVAL 900 DAY WHERE partition = 300`,
+      {},
+      settings,
+    );
+    for (const table of expired)
+      await store.command(`ALTER TABLE ${table} DELETE WHERE partition = 300`, {}, settings);
+  }
+
+  async function countIn(table: string): Promise<number> {
+    const [row] = await clickhouse.store.query<{ n: number }>(
+      `SELECT sum(event_count) AS n FROM ${table} WHERE partition = 300`,
+    );
+    return row?.n ?? -1;
+  }
+
+  /** Rows past those that have expired, at the same time; without their counts, as after an insert that was cut off. */
+  async function insertLate(at: string): Promise<void> {
+    const [token] = await take(createOwnerName(), LANE);
+    const late = await laneBlock(clickhouse.store, { ...LANE, fromOffset: 1000, count: 1, at });
+    await createBlockStore(clickhouse.store, { owner: OWNER }).insertBlocks(
+      'logs',
+      [late],
+      [token as LaneToken],
+    );
+  }
+
+  test('an hour, once its minutes have', async () => {
+    await age('logs', 'events_1m', 'host_metrics_1m');
+    await insertLate(ROWS.at);
+    expect(await countIn('events_1h')).toBe(201);
+    await take(createOwnerName(), LANE);
+    expect(await countIn('events_1h')).toBe(201);
+    expect(left).toEqual([{ minutes: 0, hours: expect.any(Number) }]);
+    expect(await content(OTHER)).toEqual(others);
+  });
+
+  test('a minute and its hour, once the logs have', async () => {
+    await age('logs');
+    await insertLate(ROWS.at);
+    await take(createOwnerName(), LANE);
+    expect([await countIn('events_1m'), await countIn('events_1h')]).toEqual([201, 201]);
+    expect(left).toEqual([{ minutes: expect.any(Number), hours: 0 }]);
+  });
+
+  test('but not buckets of these days, however old the lane is', async () => {
+    await age();
+    const now = new Date().toISOString();
+    await insertLate(now);
+    await clickhouse.store.command(
+      'ALTER TABLE events_1m DELETE WHERE partition = 300 AND bucket > now() - INTERVAL 1 DAY',
+      {},
+      { settings: { mutations_sync: 1 } },
+    );
+    await take(createOwnerName(), LANE);
+    expect(await content(LANE)).toEqual(await recomputed(LANE));
+  });
 });
