@@ -4,7 +4,7 @@
 import { MillraceError } from '../errors.ts';
 import type { Lane } from '../pipeline/lane.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { LaneKey } from '../pipeline/ports.ts';
+import type { LaneKey, LaneToken } from '../pipeline/ports.ts';
 import { createBlockStore } from '../store/block-store.ts';
 import type { Store } from '../store/clickhouse-client.ts';
 import { laneCode } from '../store/lane-guard.ts';
@@ -64,8 +64,9 @@ export class DirectLanes {
     const isOpen = (lane: LaneKey): boolean =>
       this.#own.has(laneCode(lane)) ||
       [...coordinator.lanes].some(({ spec }) => laneCode(spec) === laneCode(lane));
+    const openTokens = (): LaneToken[] => [...coordinator.lanes].map(({ token }) => token);
     const blocks = createBlockStore(store, { owner });
-    this.#settling = startSettling({ store, ownership, blocks, isOpen, isShared }, telemetry);
+    this.#settling = startSettling({ store, ownership, blocks, isOpen, openTokens, isShared }, telemetry);
   }
 
   async stop(): Promise<void> {

@@ -4,15 +4,15 @@
  * was settled is marked, under its newest claim, and not looked at again until somebody claims it.
  *
  * With an embedded ClickHouse all lanes but the program's own are dead. At an external one their start may be alive:
- * a lane is taken for dead when rows of it have been without a ledger for minutes, or its claim is a day old. A wrong
- * guess costs a living start its lane, and it opens another.
+ * a lane is taken for dead when rows of it have been without a ledger for minutes, or when for a day its claim was not
+ * renewed and its ledger got no row. A wrong guess costs a living start its lane, and it opens another.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '../errors.ts';
-import type { BlockStore, LaneKey, LaneOwnership } from '../pipeline/ports.ts';
+import type { BlockStore, LaneKey, LaneOwnership, LaneToken } from '../pipeline/ports.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
-import { laneCode, lanesCondition } from './lane-guard.ts';
+import { laneCode, lanesCondition, revokedCondition } from './lane-guard.ts';
 import { readLedgerEnds } from './ledger-sums.ts';
 import { rangesCondition } from './replay-tables.ts';
 
@@ -22,6 +22,8 @@ export interface SettleOptions {
   readonly blocks: Pick<BlockStore, 'insertLedger'>;
   /** Lanes that are open here. */
   readonly isOpen: (lane: LaneKey) => boolean;
+  /** Tokens of lanes that are open here; they may be those of any source. */
+  readonly openTokens: () => readonly LaneToken[];
   /** An external ClickHouse: other programs may be alive. */
   readonly isShared: boolean;
 }
@@ -55,6 +57,8 @@ const MAX_LANES = 100;
 const NO_END = 2 ** 40;
 const STALE_SECONDS = 300;
 const OLD_SECONDS = 86_400;
+/** Several tries fit into the day after which a claim counts as left behind. */
+const RENEWAL_SECONDS = 6 * 3600;
 
 /** Runs a round at once and every minute, until it is stopped. */
 export function startSettling(options: SettleOptions, telemetry: Telemetry): { stop(): Promise<void> } {
@@ -86,17 +90,20 @@ export function startSettling(options: SettleOptions, telemetry: Telemetry): { s
 /** One round, over at most 100 lanes; how many were settled. What fails rejects, and may be tried again. */
 export async function settleDeadLanes(options: SettleOptions): Promise<number> {
   const { store, isOpen, isShared } = options;
+  if (isShared) await renewClaims(store, options.openTokens());
   const lanes = (await readUnsettled(store)).filter((lane) => !isOpen(lane)).slice(0, MAX_LANES);
   if (lanes.length === 0) return 0;
   const reserved = await readReserved(store, lanes);
   const gaps = without(await readGaps(store, lanes), reserved);
   const found = await readRows(store, gaps);
+  const active = isShared ? await readActive(store, lanes) : new Set<number>();
   let count = 0;
   for (const lane of lanes) {
     const isOwn = (place: LaneKey): boolean => laneCode(place) === laneCode(lane);
     const rows = found.filter(isOwn);
     const isStale = rows.some(({ ageSeconds }) => ageSeconds > STALE_SECONDS);
-    if (isShared && !isStale && lane.ageSeconds < OLD_SECONDS) continue;
+    const isYoung = lane.ageSeconds < OLD_SECONDS || active.has(laneCode(lane));
+    if (isShared && !isStale && isYoung) continue;
     await settleLane(options, lane, { rows, gaps: gaps.filter(isOwn), isWhole: !reserved.some(isOwn) });
     count++;
   }
@@ -166,6 +173,29 @@ async function readUnsettled(store: Store): Promise<ClaimedLane[]> {
        USING (source, partition)
      WHERE source IN (SELECT number FROM sources WHERE kind != 'kafka')
      GROUP BY source, partition HAVING epoch > max(s.settled) ORDER BY epoch DESC`,
+  );
+}
+
+/** Lanes, as codes, whose ledger got a row within a day. */
+async function readActive(store: Store, lanes: readonly LaneKey[]): Promise<ReadonlySet<number>> {
+  const rows = await store.query<LaneKey>(
+    `SELECT DISTINCT source, partition FROM ledger
+     WHERE ${lanesCondition(lanes)} AND committed_at > now64(3) - INTERVAL ${OLD_SECONDS} SECOND`,
+  );
+  return new Set(rows.map(laneCode));
+}
+
+/** Writes the claims of lanes of direct sources again that still hold and are hours old: their owner lives. */
+async function renewClaims(store: Store, tokens: readonly LaneToken[]): Promise<void> {
+  if (tokens.length === 0) return;
+  // Integers only: nothing to escape.
+  const list = tokens.map(({ source, partition, epoch }) => `(${source}, ${partition}, ${epoch})`);
+  await store.command(
+    `INSERT INTO lane_claims (source, partition, epoch, owner, held_epoch)
+     SELECT source, partition, epoch, any(owner), any(held_epoch) FROM lane_claims
+     WHERE (source, partition, epoch) IN (${list.join(', ')}) AND ${revokedCondition(store, 'epoch')} = 0
+       AND source IN (SELECT number FROM sources WHERE kind != 'kafka')
+     GROUP BY source, partition, epoch HAVING max(claimed_at) < now64(3) - INTERVAL ${RENEWAL_SECONDS} SECOND`,
   );
 }
 

@@ -10,6 +10,7 @@ import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { laneBlock, letterBlock } from '../support/lanes.ts';
 
 const SOURCE = 9;
+const MUTATION = { settings: { mutations_sync: 2 } };
 let clickhouse: TestClickHouse;
 let store: Store;
 let partition = 0;
@@ -64,6 +65,7 @@ async function settle(options: Partial<SettleOptions> = {}): Promise<number> {
     ownership: createLaneOwnership(store, { owner: 'next' }),
     blocks: createBlockStore(store, { owner: 'next' }),
     isOpen: () => false,
+    openTokens: () => [],
     isShared: false,
     ...options,
   });
@@ -165,6 +167,39 @@ test('at a shared ClickHouse a lane is left alone until its rows are minutes wit
   );
   expect(await settle(shared)).toBe(1);
   expect(await end()).toBe(5);
+});
+
+/** As if all of it had been done so many hours ago. */
+async function turnBack(table: string, column: string, hours: number): Promise<void> {
+  await store.command(
+    `ALTER TABLE ${table} UPDATE ${column} = ${column} - INTERVAL ${hours} HOUR WHERE partition = ${dead.partition}`,
+    {},
+    MUTATION,
+  );
+}
+
+test('at a shared ClickHouse a lane of a start that lives is left alone, however long ago it was claimed', async () => {
+  const shared = { isShared: true };
+  await settle();
+  dead = await claim('alive', dead);
+  await insert(0, 4);
+  await insertLedger(0, 4);
+  await turnBack('lane_claims', 'claimed_at', 25);
+  expect(await settle(shared)).toBe(0);
+  // Without a row for a day, its owner shows that it lives.
+  await store.command(`ALTER TABLE ledger DELETE WHERE partition = ${dead.partition}`, {}, MUTATION);
+  await store.command(`ALTER TABLE logs DELETE WHERE partition = ${dead.partition}`, {}, MUTATION);
+  expect(await settle({ ...shared, isOpen: () => true, openTokens: () => [dead] })).toBe(0);
+  expect(await settle(shared)).toBe(0);
+  await insert(4, 1);
+  // Who does not is taken for dead.
+  await turnBack('lane_claims', 'claimed_at', 25);
+  expect(await settle(shared)).toBe(1);
+  await expect(insert(5, 1)).rejects.toMatchObject({ code: 'lane_closed' });
+  // A lane that was taken is not held up by its former owner.
+  await settle({ ...shared, isOpen: () => true, openTokens: () => [dead] });
+  const claims = 'SELECT count() AS n FROM lane_claims WHERE epoch = {epoch:UInt64}';
+  expect(await store.query(claims, { epoch: dead.epoch })).toEqual([{ n: 2 }]);
 });
 
 test('lanes of Kafka are none of it', async () => {
