@@ -173,6 +173,10 @@ export const INTERNAL_EVENTS = {
     counter: 'millrace_member_note_failures_total',
   },
   assignment_waits: { level: 'warn', text: 'the Kafka assignment waits for ClickHouse' },
+  sources_scarce: {
+    level: 'warn',
+    text: 'most source numbers are given away, one to each topic, also to one made again; without one a topic is not read',
+  },
   offsets_committed: { level: 'debug', text: 'offsets committed', counter: 'millrace_offset_commits_total' },
   commit_failed: {
     level: 'warn',

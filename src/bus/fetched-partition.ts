@@ -14,6 +14,8 @@ export interface FetchedPartition {
   readonly heartbeat: () => Promise<void>;
   /** Moves the fetch position past this delivery. */
   readonly resolve: () => void;
+  /** Fetches nothing more of this partition as long as the session lasts. */
+  readonly pause: () => void;
   /** One attempt under the assignment of now; `lane_closed` when the group has gone on without this member. */
   readonly commit: (offsets: readonly OffsetCommit[]) => Promise<void>;
 }
@@ -51,6 +53,9 @@ export function toFetched(payload: EachBatchPayload, ids: TopicIds): FetchedPart
       ...(logStartOffset === undefined ? {} : { logStartOffset }),
     },
     heartbeat: () => payload.heartbeat(),
+    pause: () => {
+      payload.pause();
+    },
     resolve: () => {
       forgetLost(batch);
       // kafkajs moves past control batches behind the last one by itself.

@@ -262,7 +262,9 @@ class SupervisedSource implements KafkaSource {
       this.#reportLoss(delivery);
       if (epoch === this.#epoch) fetched.resolve();
     } catch (error) {
-      if (!(error instanceof MillraceError && error.code === 'shutting_down')) throw error;
+      const code = error instanceof MillraceError ? error.code : undefined;
+      if (code === 'sources_exhausted') return fetched.pause();
+      if (code !== 'shutting_down') throw error;
       // Nothing more is taken, but the member must stay in the group until what it took is committed.
       const never = new Promise<void>(() => undefined);
       await holdWithHeartbeats(never, { ...hold, signal }).catch((reason: unknown) => {

@@ -27,7 +27,7 @@ import { createIdempotencyStore } from '../store/idempotency.ts';
 import { createOwnerName } from '../store/lane-claims.ts';
 import { createLaneOwnership } from '../store/lane-ownership.ts';
 import { type OpenedStore, openStore } from '../store/open-store.ts';
-import { registerSource } from '../store/sources.ts';
+import { registerSource, warnOfFewSources } from '../store/sources.ts';
 import type { ServiceTelemetry } from '../telemetry-service.ts';
 import { apiSettings, HTTP_STOP_MS, REQUEST_DEADLINE_MS } from './api-settings.ts';
 import { DEFAULT_RETENTION_DAYS, storeOptions } from './command-store.ts';
@@ -163,7 +163,9 @@ export class Service {
         freeDiskBytes: () => readFreeDiskBytes(store),
         kafkaSourceNumber: async (topic, topicId) => {
           const cluster = kafka?.clusterId ?? '';
-          return (await registerSource(store, { kind: 'kafka', cluster, topic, topicId })).number;
+          const registered = await registerSource(store, { kind: 'kafka', cluster, topic, topicId });
+          warnOfFewSources(registered, this.#telemetry);
+          return registered.number;
         },
         kafka,
         telemetry: this.#telemetry,

@@ -10,6 +10,7 @@ export type HealthReason =
   | 'clickhouse_unavailable'
   | 'disk_low'
   | 'kafka_unavailable'
+  | 'sources_exhausted'
   | 'commit_failed'
   | 'no_progress';
 

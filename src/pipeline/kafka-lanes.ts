@@ -7,13 +7,14 @@ import { errorMessage, MillraceError } from '../errors.ts';
 import { collectGarbage } from '../give-back-memory.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Arena, Stretch } from './arena.ts';
+import { bytesOf, copyBatches, groupBatches } from './batch-groups.ts';
 import type { Coordinator } from './coordinator.ts';
+import type { Health } from './health.ts';
 import type { Lane } from './lane.ts';
 import type {
   AssignedPartition,
   Clock,
   Delivery,
-  FetchedBatch,
   KafkaSourceHandlers,
   LaneOwnership,
   LaneStanding,
@@ -25,15 +26,14 @@ export interface KafkaLanesPorts {
   readonly coordinator: Coordinator;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
-  /** Number of the source that a topic with this id is, registered on first use. */
+  readonly health: Health;
+  /** Number of the source that a topic with this id is, registered on first use; `sources_exhausted` when none is left. */
   readonly sourceNumber: (topic: string, topicId: string) => Promise<number>;
   readonly ownership: LaneOwnership;
   /** Leaves the assignment of this epoch and joins the group anew. */
   readonly rejoin: (epoch: number, reason: string) => void;
 }
 
-/** Record batches are joined up to this size: about 2,000 events, the grain of work for a parse worker. */
-const CHUNK_BYTES = 512 * 1024;
 /** How long a delivery waits for memory before it sends a heartbeat and waits on. */
 const HEARTBEAT_MS = 2000;
 /** The pieces that a delivery of this size was joined from lie outside V8's heap, which is in no hurry to free them. */
@@ -51,6 +51,8 @@ export class KafkaLanes implements KafkaSourceHandlers {
   readonly #lanes = new Map<string, Lane>();
   /** Lanes that were claimed and have had no delivery yet. */
   readonly #standings = new Map<string, LaneStanding>();
+  /** Topics of this assignment that got no number: nothing of them is taken. */
+  readonly #unnumbered = new Set<string>();
   readonly #opening = new Map<string, { readonly epoch: number; readonly lane: Promise<Lane> }>();
   #epoch = 0;
   #isDraining = false;
@@ -79,7 +81,7 @@ export class KafkaLanes implements KafkaSourceHandlers {
 
   /**
    * Ends all lanes of earlier epochs and claims those of this one, which open with their first delivery. Waits for
-   * ClickHouse as long as the epoch lasts.
+   * ClickHouse as long as the epoch lasts. A topic for which no source number is left keeps the others from nothing.
    */
   async onAssigned(epoch: number, partitions: readonly AssignedPartition[]): Promise<void> {
     this.closeAll();
@@ -100,24 +102,43 @@ export class KafkaLanes implements KafkaSourceHandlers {
   }
 
   async #claim(epoch: number, partitions: readonly AssignedPartition[]): Promise<void> {
-    const numbers = new Map<string, number>();
-    for (const { topic, topicId } of partitions) {
-      if (!numbers.has(topic)) numbers.set(topic, await this.#ports.sourceNumber(topic, topicId));
-    }
+    const numbers = await this.#readNumbers(partitions);
     // A claim without a condition takes the lanes from whoever has them: only under the assignment of now.
     if (epoch !== this.#epoch) return;
-    const requests = partitions.map(({ topic, partition }) => ({
-      source: numbers.get(topic) ?? 0,
-      partition,
-    }));
+    this.#tellUnnumbered(partitions.filter(({ topic }) => !numbers.has(topic)));
+    const places = partitions.filter(({ topic }) => numbers.has(topic));
+    const requests = places.map(({ topic, partition }) => ({ source: numbers.get(topic) ?? 0, partition }));
     const isWanted = (): boolean => epoch === this.#epoch;
     const standings = await this.#ports.ownership.claim(requests, { isWanted });
     if (epoch !== this.#epoch) return;
-    for (const [i, place] of partitions.entries()) {
+    for (const [i, place] of places.entries()) {
       const standing = standings[i];
       if (standing !== undefined) this.#standings.set(keyOf(place), standing);
     }
-    this.#ports.telemetry.emit('lanes_claimed', { laneCount: partitions.length }, partitions.length);
+    this.#ports.telemetry.emit('lanes_claimed', { laneCount: places.length }, places.length);
+  }
+
+  /** By topic; without those for which no number is left. */
+  async #readNumbers(partitions: readonly AssignedPartition[]): Promise<ReadonlyMap<string, number>> {
+    const ids = new Map(partitions.map(({ topic, topicId }) => [topic, topicId]));
+    const numbers = new Map<string, number>();
+    for (const [topic, topicId] of ids) {
+      try {
+        numbers.set(topic, await this.#ports.sourceNumber(topic, topicId));
+      } catch (error) {
+        if (!(error instanceof MillraceError && error.code === 'sources_exhausted')) throw error;
+      }
+    }
+    return numbers;
+  }
+
+  #tellUnnumbered(partitions: readonly AssignedPartition[]): void {
+    const { health } = this.#ports;
+    this.#unnumbered.clear();
+    for (const { topic } of partitions) this.#unnumbered.add(topic);
+    const names = [...this.#unnumbered].map((topic) => JSON.stringify(topic)).join(', ');
+    if (names === '') return health.clear('sources_exhausted');
+    health.set('sources_exhausted', `All 256 source numbers are used up; not read from Kafka: ${names}.`);
   }
 
   /**
@@ -159,6 +180,9 @@ export class KafkaLanes implements KafkaSourceHandlers {
     const key = keyOf(delivery);
     const lane = this.#lanes.get(key);
     if (epoch !== this.#epoch) throw this.#closed(key, epoch);
+    if (this.#unnumbered.has(delivery.topic)) {
+      throw new MillraceError('sources_exhausted', `No source number is left for ${key}.`);
+    }
     if (lane === undefined) return await this.#openOnce(key, delivery);
     if (lane.isClosed) throw this.#closed(key, epoch);
     if (lostFromOffset === undefined) return lane;
@@ -240,10 +264,6 @@ export class KafkaLanes implements KafkaSourceHandlers {
   }
 }
 
-function bytesOf({ batches }: Delivery): number {
-  return batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
-}
-
 function stopping(): MillraceError {
   return new MillraceError('shutting_down', 'No more is taken from Kafka: stopping.');
 }
@@ -264,37 +284,4 @@ function firstLost(
     ledgerOffset !== undefined && logStartOffset !== undefined && ledgerOffset < logStartOffset;
   const from = lostFromOffset ?? (isLedgerGone ? ledgerOffset : fetchOffset);
   return Math.max(Math.min(from, fetchOffset), ledgerOffset ?? 0);
-}
-
-interface BatchGroup {
-  readonly batches: FetchedBatch[];
-  bytes: number;
-  /** Exclusive. */
-  toOffset: number;
-}
-
-/** Consecutive batches joined up to the chunk size; those wholly below `fromOffset` are left out. */
-function groupBatches(batches: readonly FetchedBatch[], fromOffset: number): BatchGroup[] {
-  const groups: BatchGroup[] = [];
-  for (const batch of batches) {
-    if (batch.lastOffset < fromOffset) continue;
-    const last = groups.at(-1);
-    if (last !== undefined && last.bytes + batch.bytes.byteLength <= CHUNK_BYTES) {
-      last.batches.push(batch);
-      last.bytes += batch.bytes.byteLength;
-      last.toOffset = batch.lastOffset + 1;
-    } else {
-      groups.push({ batches: [batch], bytes: batch.bytes.byteLength, toOffset: batch.lastOffset + 1 });
-    }
-  }
-  return groups;
-}
-
-function copyBatches(batches: readonly FetchedBatch[], stretch: Stretch): void {
-  const target = new Uint8Array(stretch.memory, stretch.start, stretch.length);
-  let position = 0;
-  for (const { bytes } of batches) {
-    target.set(bytes, position);
-    position += bytes.byteLength;
-  }
 }

@@ -102,6 +102,7 @@ export class Pipeline {
       arena,
       coordinator,
       telemetry,
+      health: this.health,
       clock,
       sourceNumber: ports.kafkaSourceNumber,
       ownership: ports.ownership,

@@ -46,7 +46,10 @@ export interface KafkaSourceHandlers {
    * all that is delivered in this epoch is of the id stated here.
    */
   onAssigned(epoch: number, partitions: readonly AssignedPartition[]): Promise<void>;
-  /** Takes the batches of one partition, in order. Resolves when the bytes were copied; a late answer is back-pressure. */
+  /**
+   * Takes the batches of one partition, in order. Resolves when the bytes were copied; a late answer is back-pressure.
+   * Rejects with `sources_exhausted` when nothing of the partition can be taken in this epoch, nor asked for again.
+   */
   onDelivery(delivery: Delivery, heartbeat: () => Promise<void>): Promise<void>;
 }
 

@@ -9,6 +9,7 @@
  * So no two starts, not even of programs running side by side, can give the same (source, partition, offset).
  */
 import { MillraceError } from '../errors.ts';
+import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
 import { withMutex } from './mutex.ts';
 
@@ -29,6 +30,8 @@ export interface RegisteredSource {
   readonly generation: number;
   /** Direct sources: the one partition of this start. Of no meaning for Kafka. */
   readonly partition: number;
+  /** How many of the 256 numbers are given away. */
+  readonly usedCount: number;
 }
 
 interface SourceRow {
@@ -42,6 +45,8 @@ interface SourceRow {
 }
 
 const MAX_SOURCES = 256;
+/** So many given away are worth a warning: numbers never come back. */
+const MANY_SOURCES = 200;
 /** Partitions have 14 bits in the id. */
 const MAX_PARTITIONS = 16_384;
 
@@ -71,16 +76,19 @@ function nextNumber(rows: readonly SourceRow[]): number {
  */
 export async function registerSource(store: Store, key: SourceKey): Promise<RegisteredSource> {
   const isDirect = key.kind !== 'kafka';
-  const known = isDirect ? undefined : findTopic(await readRows(store), key);
-  if (known !== undefined) return toRegistered(known);
+  if (!isDirect) {
+    const rows = await readRows(store);
+    const known = findTopic(rows, key);
+    if (known !== undefined) return toRegistered(known, rows);
+  }
   return await withMutex(store, { name: 'sources' }, async () => {
     const rows = await readRows(store);
     const registered = isDirect ? undefined : findTopic(rows, key);
-    if (registered !== undefined) return toRegistered(registered);
+    if (registered !== undefined) return toRegistered(registered, rows);
     const next = isDirect ? nextStart(rows, key) : nextTopic(rows, key);
     const { kind, cluster, topic, topicId = '' } = key;
     await store.insertJson('sources', [{ kind, cluster, topic, topic_id: topicId, ...next }]);
-    return toRegistered(next);
+    return toRegistered(next, rows);
   });
 }
 
@@ -106,6 +114,12 @@ function nextStart(rows: readonly SourceRow[], key: SourceKey): NumberedSource {
   return { number: current.number, generation: current.generation + 1 };
 }
 
-function toRegistered({ number, generation }: NumberedSource): RegisteredSource {
-  return { number, generation, partition: generation };
+function toRegistered({ number, generation }: NumberedSource, rows: readonly SourceRow[]): RegisteredSource {
+  const last = rows.at(-1)?.number ?? 0;
+  return { number, generation, partition: generation, usedCount: Math.max(last, number) + 1 };
+}
+
+/** Warns when few numbers are left. */
+export function warnOfFewSources({ usedCount }: RegisteredSource, telemetry: Telemetry): void {
+  if (usedCount >= MANY_SOURCES) telemetry.emit('sources_scarce', { usedCount, maxCount: MAX_SOURCES });
 }

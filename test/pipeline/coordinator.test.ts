@@ -81,6 +81,7 @@ function rig({ insertBlocks, parse, claim }: Hands) {
     arena,
     coordinator,
     telemetry,
+    health: new Health(clock),
     clock,
     ownership,
     sourceNumber: () => Promise.resolve(1),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createStore, type Store } from '../../src/store/clickhouse-client.ts';
-import { registerSource } from '../../src/store/sources.ts';
+import { registerSource, warnOfFewSources } from '../../src/store/sources.ts';
+import type { Telemetry } from '../../src/telemetry.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 
 let clickhouse: TestClickHouse;
@@ -28,7 +29,7 @@ test('a Kafka topic keeps its number', async () => {
   const logs = await registerSource(store, topic('logs'));
   const metrics = await registerSource(store, topic('system-metrics'));
   expect(metrics.number).not.toBe(logs.number);
-  expect(await registerSource(other, topic('logs'))).toEqual(logs);
+  expect((await registerSource(other, topic('logs'))).number).toBe(logs.number);
   expect((await registerSource(store, { ...topic('logs'), cluster: 'c2' })).number).not.toBe(logs.number);
 });
 
@@ -47,8 +48,14 @@ test('a topic with another id gets another number, and each id keeps its own', a
   const second = await registerSource(store, { ...topic('logs'), topicId: 'B' });
   expect(first).toMatchObject({ number: 0, generation: 0 });
   expect(second).toMatchObject({ number: 1, generation: 1 });
-  expect(await registerSource(other, { ...topic('logs'), topicId: 'A' })).toEqual(first);
-  expect(await registerSource(other, { ...topic('logs'), topicId: 'B' })).toEqual(second);
+  expect(await registerSource(other, { ...topic('logs'), topicId: 'A' })).toMatchObject({
+    number: 0,
+    generation: 0,
+  });
+  expect(await registerSource(other, { ...topic('logs'), topicId: 'B' })).toMatchObject({
+    number: 1,
+    generation: 1,
+  });
   const elsewhere = { ...topic('logs'), cluster: 'c2', topicId: 'A' };
   expect(await registerSource(store, elsewhere)).toMatchObject({ number: 2, generation: 0 });
 });
@@ -95,4 +102,15 @@ test('the 257th source is refused', async () => {
   await store.insertJson('sources', [{ ...topic('last'), number: 255, generation: 0 }]);
   expect((await registerSource(store, topic('last'))).number).toBe(255);
   await expect(registerSource(store, topic('more'))).rejects.toMatchObject({ code: 'sources_exhausted' });
+});
+
+test('from 200 numbers on that are given away, whichever topic is asked for, there is a warning', async () => {
+  const { store } = clickhouse;
+  const warnings: unknown[] = [];
+  const telemetry: Telemetry = { emit: (event, fields) => warnings.push([event, fields]) };
+  warnOfFewSources(await registerSource(store, topic('few')), telemetry);
+  expect(warnings).toEqual([]);
+  await store.insertJson('sources', [{ ...topic('many'), number: 199, generation: 0 }]);
+  warnOfFewSources(await registerSource(store, topic('few')), telemetry);
+  expect(warnings).toEqual([['sources_scarce', { usedCount: 200, maxCount: 256 }]]);
 });
