@@ -19,18 +19,24 @@ import { repairMinutes } from './rollup-repair.ts';
 
 export interface Fence {
   /** Throws `lane_closed` when a lane was taken all the same, because this program stood still for too long. */
-  check(): Promise<void>;
+  readonly check: () => Promise<void>;
   /** Brings the rollups of the minutes in `replay_touched`, and their hours, to what the rows give. */
   repairTouched(telemetry: Telemetry | undefined): Promise<void>;
 }
 
-/** How long a program that died in here keeps the others from going on. */
-const EXPIRY_MS = 20_000;
+/**
+ * How long a program that died in here keeps the others from going on; and how long one may stand still between its
+ * last look and the statement that replaces, which cannot look for itself.
+ */
+export const FENCE_EXPIRY_MS = 120_000;
+/** For another one in here; past the expiry of one that died. */
+const WAIT_MS = FENCE_EXPIRY_MS + 60_000;
 /** How long inserts that run may take to end. */
 const WRITES_MS = 120_000;
 
 export async function withFence<T>(store: Store, action: (fence: Fence) => Promise<T>): Promise<T> {
-  return await withMutex(store, { name: REPLACE_MUTEX, expiryMs: EXPIRY_MS }, async () => {
+  const mutex = { name: REPLACE_MUTEX, expiryMs: FENCE_EXPIRY_MS, waitMs: WAIT_MS };
+  return await withMutex(store, mutex, async () => {
     await fenceAllLanes(store, WRITES_MS);
     return await action({
       check: async () => await checkFenced(store),

@@ -3,12 +3,12 @@
  * goes and what was staged comes, in one atomic step each; then letters; then rollups. Every step may be done again, so
  * whoever finds a decided replacement unfinished does all of them.
  */
-import { MillraceError } from '../errors.ts';
+import { type ErrorCode, MillraceError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { LaneRange } from '../replay/ports.ts';
 import type { Telemetry } from '../telemetry.ts';
 import type { Store } from './clickhouse-client.ts';
-import { type Fence, withFence } from './replay-fence.ts';
+import { FENCE_EXPIRY_MS, type Fence, withFence } from './replay-fence.ts';
 import { markBack, markLeft } from './replay-marks.ts';
 import { isFilled, rangesCondition } from './replay-tables.ts';
 import { BLOCK_COLUMNS, type SettledTurn } from './settled-rows.ts';
@@ -80,10 +80,31 @@ async function swapPartition(store: Store, { id, ranges, fence, turn }: Partitio
   await turn.command(`ALTER TABLE replay_swap DELETE WHERE ${rangesCondition(ranges)}`);
   await turn.command(`ALTER TABLE replay_swap ATTACH ${partition} FROM replay_logs`);
   const isEmpty = !(await isFilled(store, 'replay_swap'));
-  await fence.check();
+  const since = new Date().toISOString();
   // ClickHouse refuses to replace by nothing.
   await turn.command(
     isEmpty ? `ALTER TABLE logs DROP ${partition}` : `ALTER TABLE logs REPLACE ${partition} FROM replay_swap`,
+    fence.check,
+  );
+  try {
+    await fence.check();
+  } catch (error) {
+    throw isOfCode(error, 'lane_closed') ? overtaken(id, since) : error;
+  }
+}
+
+function isOfCode(error: unknown, code: ErrorCode): boolean {
+  return error instanceof MillraceError && error.code === code;
+}
+
+/** The one gap that no statement closes: this program stood still between its last look and the replacement. */
+function overtaken(id: string, since: string): MillraceError {
+  return new MillraceError(
+    'lane_closed',
+    `Partition ${id} of logs was replaced after this program had stood still for more than ${FENCE_EXPIRY_MS / 1000} s ` +
+      `and another one had taken a lane: what was stored there since ${since} may be gone although the ledger counts ` +
+      'it. Run this replay again, which finishes it; then `millrace replay --mode missing` for all topics from before ' +
+      'that time on. What direct sources sent since then must be sent again.',
   );
 }
 

@@ -29,8 +29,8 @@ export interface SettledTurn {
   /** One `INSERT INTO … SELECT …` of rows that are in the store already. */
   copy(into: string, select: string, params?: Params): Promise<void>;
   check(): Promise<void>;
-  /** A statement that cannot look for itself: the turn is looked up just before it. */
-  command(sql: string): Promise<void>;
+  /** A statement that cannot look for itself: the turn is looked up just before it, then what else must hold. */
+  command(sql: string, check?: () => Promise<void>): Promise<void>;
 }
 
 export const BLOCK_COLUMN_LISTS: Readonly<Record<BlockTable, readonly Column[]>> = {
@@ -107,8 +107,9 @@ function createTurn(store: Store, run: number): SettledTurn {
       const statement = `INSERT INTO ${into} SELECT * FROM (${select}) WHERE ${HAS_TURN}`;
       await store.command(statement, { ...params, run }, { settings: SETTINGS, queryId: nextId() });
     },
-    async command(sql) {
+    async command(sql, checkAlso) {
       await check();
+      await checkAlso?.();
       await store.command(sql, {}, { settings: { mutations_sync: 2 }, queryId: nextId() });
     },
   };

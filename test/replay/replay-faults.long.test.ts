@@ -99,6 +99,9 @@ describe('replay, killed', () => {
       const killed = await runReplay(mode, `${point}:kill@${hit}`);
       expect(killed).toMatchObject({ code: null, stdout: '' });
       expect(await replayTables()).not.toEqual([]);
+      // One of them waits until what the dead one held expires; the others need not take as long.
+      if (point !== 'replay_decided')
+        await clickhouse.store.command('DROP TABLE IF EXISTS mutex_replace SYNC');
       const finished = await runReplay(mode);
       expect(finished).toMatchObject({ code: 0, stderr: '' });
       await expectAllRight(account);

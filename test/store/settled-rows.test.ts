@@ -1,5 +1,5 @@
 /** Redrives and replays at their store: cut off, overtaken by another run, and what they leave for law 1. */
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type LetterRow, letterPage, letterStretch } from '../../src/api/letters/letter-sql.ts';
 import type { Block } from '../../src/pipeline/parse-protocol.ts';
 import type { ChunkStore, ReplayMode } from '../../src/replay/ports.ts';
@@ -7,7 +7,11 @@ import { createBlockStore } from '../../src/store/block-store.ts';
 import type { Store } from '../../src/store/clickhouse-client.ts';
 import { createLaneOwnership } from '../../src/store/lane-ownership.ts';
 import { withRedriveTurn } from '../../src/store/redrive-store.ts';
+import { createChunkStore } from '../../src/store/replay-chunks.ts';
 import { withReplayStore } from '../../src/store/replay-store.ts';
+import { decideReplacement, finishReplacement } from '../../src/store/replay-swap.ts';
+import { createReplayTables } from '../../src/store/replay-tables.ts';
+import { type SettledTurn, withSettledTurn } from '../../src/store/settled-rows.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { laneBlock, letterBlock, recordTime } from '../support/lanes.ts';
 
@@ -105,6 +109,48 @@ test('a replacement that stood still changes nothing any more', async () => {
   });
   await expect(stopped).rejects.toMatchObject({ code: 'lane_closed' });
   expect(await messages()).toEqual(before);
+});
+
+describe('a replacement that stood still until its fence expired', () => {
+  /** Of another program, while the one that replaces stands still. */
+  async function takeLane(): Promise<void> {
+    await store.command('DROP TABLE mutex_replace SYNC');
+    const [standing] = await createLaneOwnership(store, { owner: 'other' }).claim([LANE]);
+    const late = await laneBlock(store, { ...LANE, fromOffset: 100, count: 5 });
+    await createBlockStore(store, { owner: 'other' }).insertBlocks('logs', [late], [standing!]);
+  }
+
+  /** Stands still in the command that replaces: before its last look, or after it. */
+  async function replaceLate(at: 'before' | 'after'): Promise<void> {
+    await insert('logs', await rows(0, 10));
+    await withSettledTurn(store, async (turn) => {
+      await createReplayTables(turn);
+      const late: SettledTurn = {
+        ...turn,
+        async command(sql, check) {
+          if (!sql.includes(' REPLACE PARTITION ')) return await turn.command(sql, check);
+          if (at === 'after') await check?.();
+          await takeLane();
+          await turn.command(sql, at === 'after' ? undefined : check);
+        },
+      };
+      await put(createChunkStore(store, turn, 'replace'), [await rows(0, 10)]);
+      await decideReplacement(turn, [RANGE]);
+      await finishReplacement(store, late, { ranges: [RANGE] });
+    });
+  }
+
+  test('replaces nothing when it looks once more', async () => {
+    await expect(replaceLate('before')).rejects.toMatchObject({ code: 'lane_closed' });
+    expect(await count('logs')).toBe(15);
+  });
+
+  test('says what to do when it comes too late for that', async () => {
+    const failure = replaceLate('after');
+    await expect(failure).rejects.toMatchObject({ code: 'lane_closed' });
+    await expect(failure).rejects.toThrow('replay --mode missing');
+    expect(await count('logs')).toBe(10);
+  });
 });
 
 test('a letter that a replay makes an event is marked; one that it makes a letter again counts as one', async () => {
