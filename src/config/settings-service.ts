@@ -222,6 +222,6 @@ export const CLICKHOUSE_SETTINGS = [
     default: 2048 * MIB,
     min: 0,
     max: 1_048_576 * MIB,
-    help: 'ingestion waits while the disk of DATA_DIR has less room than this',
+    help: 'ingestion waits while the disk of ClickHouse has less room than this: with CLICKHOUSE_URL that of its server, else that of DATA_DIR',
   }),
 ] as const;
