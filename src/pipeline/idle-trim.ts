@@ -53,9 +53,8 @@ export class IdleTrim {
 }
 
 async function giveBack(pool: Pick<ParsePool, 'trim'>): Promise<void> {
-  await shrinkHeap();
   // A worker that dies of it is replaced like any other.
-  await pool.trim().catch(() => undefined);
+  await Promise.all([pool.trim().catch(() => undefined), shrinkHeap()]);
   // V8 frees what is outside its heap a little later, on a thread of its own.
   await delay(FREED_MS);
   await releaseFreedMemory();
