@@ -61,6 +61,7 @@ interface Connection {
   bytesNeeded: number;
   isConnected(): boolean;
   connect: (this: Connection) => Promise<unknown>;
+  processData: (this: Connection, data: Buffer) => void;
 }
 
 interface ClassOf<T> {
@@ -78,6 +79,7 @@ export interface KafkajsInternals {
 export function repairKafkajs(internals: KafkajsInternals): void {
   const { Connection, RequestQueue, ConsumerGroup, Runner } = internals;
   forgetHalfResponses(Connection.prototype);
+  letGoOfResponses(Connection.prototype);
   stopIdleTimer(RequestQueue.prototype);
   dropStaleBatches(ConsumerGroup.prototype, Runner.prototype);
   rememberLostOffsets(ConsumerGroup.prototype);
@@ -110,6 +112,18 @@ function forgetHalfResponses(connection: Connection): void {
       this.bytesNeeded = SIZE_BYTES;
     }
     return await connect.call(this);
+  };
+}
+
+/**
+ * What is left behind a response, mostly nothing, is kept as a view of it: with a huge one its whole memory, until the
+ * next response has come in full.
+ */
+function letGoOfResponses(connection: Connection): void {
+  const { processData } = connection;
+  connection.processData = function processAndLetGo(this: Connection, data: Buffer): void {
+    processData.call(this, data);
+    if (this.bytesBuffered === 0) this.chunks = [];
   };
 }
 
