@@ -3,8 +3,8 @@
  */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createUsers, type UserChange, type Users } from '../../src/api/auth/users.ts';
-import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
+import { interrupted, type Moment } from '../support/interrupted.ts';
 
 const PASSWORD = 'correct horse';
 const NEW_PASSWORD = 'battery staple';
@@ -25,29 +25,8 @@ beforeEach(async () => {
   await users.add({ name: 'ann', password: PASSWORD, role: 'admin' }, 'test');
 });
 
-/** A program that does `meanwhile` once, after its first query or before its first insert. */
-function otherProgram(moment: 'query' | 'insert', meanwhile: () => Promise<unknown>): Users {
-  const { store } = clickhouse;
-  let isDone = false;
-  const atMoment = async (now: 'query' | 'insert') => {
-    if (now !== moment || isDone) return;
-    isDone = true;
-    await meanwhile();
-  };
-  const port: QueryPort = {
-    select: (...args) => store.select(...args),
-    stream: (...args) => store.stream(...args),
-    query: async <T>(...args: Parameters<QueryPort['query']>) => {
-      const rows = await store.query<T>(...args);
-      await atMoment('query');
-      return rows;
-    },
-    insertJson: async (...args) => {
-      await atMoment('insert');
-      await store.insertJson(...args);
-    },
-  };
-  return createUsers(port);
+function otherProgram(moment: Moment, meanwhile: () => Promise<unknown>): Users {
+  return createUsers(interrupted(clickhouse.store, moment, meanwhile));
 }
 
 const CHANGES: readonly UserChange[] = [

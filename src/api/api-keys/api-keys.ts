@@ -4,9 +4,11 @@
 import { MillraceError, quoteValue } from '../../errors.ts';
 import type { QueryOptions, QueryPort } from '../../pipeline/query-port.ts';
 import { checkGrant, formatGrants, type Grant, parseGrants } from '../auth/grants.ts';
+import { MAX_JOINED, writeJoined } from '../joined-change.ts';
 import type { Role } from '../route.ts';
-import { type Scope, UNSCOPED } from '../scope.ts';
+import { type Scope, scopeText, UNSCOPED } from '../scope.ts';
 import { formatTime, toSqlTime } from '../time-input.ts';
+import { Turns } from '../turns.ts';
 import { nextVersion } from '../versioned.ts';
 import { type NewKeyText, newKeyText } from './key-text.ts';
 
@@ -51,6 +53,9 @@ export interface KeyRange {
   readonly limit: number;
 }
 
+/** What changes write. */
+type WrittenKey = Pick<ApiKey, 'name' | 'role' | 'scope' | 'expiresMs' | 'isRevoked'>;
+
 interface KeyRow {
   readonly id: string;
   readonly version: number;
@@ -86,6 +91,11 @@ SELECT id, version, name, '' AS key_hash, grants, is_revoked, toUnixTimestamp64M
     changed_by, toUnixTimestamp64Milli(changed_at) AS changed_ms
 FROM api_keys WHERE id = {id:String} ORDER BY version DESC LIMIT {limit:UInt32}`;
 
+const SELECT_SINCE = `
+SELECT id, version, name, '' AS key_hash, grants, is_revoked, toUnixTimestamp64Milli(expires_at) AS expires_ms,
+    changed_by, toUnixTimestamp64Milli(changed_at) AS changed_ms
+FROM api_keys WHERE id = {id:String} AND version > {version:UInt64} ORDER BY version LIMIT {limit:UInt32}`;
+
 const SELECT_USES = `
 SELECT id, toUnixTimestamp(max(u.used_at)) * 1000 AS used_ms FROM api_key_uses AS u
 WHERE id IN {ids:Array(String)} GROUP BY id`;
@@ -94,6 +104,7 @@ const NOT_EXPIRED = '(expires_ms IS NULL OR expires_ms > toUnixTimestamp64Milli(
 
 export class ApiKeyTable {
   readonly #store: QueryPort;
+  readonly #turns = new Turns();
 
   constructor(store: QueryPort) {
     this.#store = store;
@@ -131,24 +142,9 @@ export class ApiKeyTable {
     return (await this.#store.query<KeyRow>(sql, { id })).map(toKey)[0];
   }
 
-  /** `not_found` without such a key, `unprocessable` when it is revoked. */
-  async change(id: string, change: ApiKeyChange, { changedBy, check }: ChangingKey): Promise<ApiKey> {
-    const key = await this.find(id);
-    if (key === undefined) throw new MillraceError('not_found', `There is no key ${quoteValue(id)}.`);
-    check?.(key);
-    if (key.isRevoked) throw new MillraceError('unprocessable', 'The key is revoked, which is for good.');
-    const { expiresMs } = change;
-    const next = {
-      ...key,
-      name: change.name ?? key.name,
-      role: change.role ?? key.role,
-      scope: change.scope ?? key.scope,
-      expiresMs: expiresMs === undefined ? key.expiresMs : (expiresMs ?? undefined),
-      isRevoked: change.isRevoked ?? false,
-      changedBy,
-    };
-    checkKeyGrant(next);
-    return await this.#write(next, key.version);
+  /** `not_found` without such a key, `unprocessable` when it is revoked. What others change meanwhile stays. */
+  change(id: string, change: ApiKeyChange, changing: ChangingKey): Promise<ApiKey> {
+    return this.#turns.run(id, () => this.#change(id, change, changing));
   }
 
   /** Newest first; without the hashes. */
@@ -165,6 +161,40 @@ export class ApiKeyTable {
   async writeUses(uses: ReadonlyMap<string, number>): Promise<void> {
     const rows = [...uses].map(([id, usedMs]) => ({ id, used_at: Math.floor(usedMs / 1000) }));
     await this.#store.insertJson('api_key_uses', rows);
+  }
+
+  async #change(id: string, change: ApiKeyChange, { changedBy, check }: ChangingKey): Promise<ApiKey> {
+    const key = await this.find(id);
+    if (key === undefined) throw new MillraceError('not_found', `There is no key ${quoteValue(id)}.`);
+    check?.(key);
+    if (key.isRevoked) throw revoked();
+    const { expiresMs, isRevoked = false } = change;
+    const next = {
+      ...key,
+      name: change.name ?? key.name,
+      role: change.role ?? key.role,
+      scope: change.scope ?? key.scope,
+      expiresMs: expiresMs === undefined ? key.expiresMs : (expiresMs ?? undefined),
+      isRevoked,
+    };
+    checkKeyGrant(next);
+    const after = await writeJoined<WrittenKey, ApiKey>(
+      { row: key, next },
+      {
+        noun: 'key',
+        since: (version) => this.#since(id, version),
+        write: (written, before) => this.#write({ ...written, id, hash: key.hash, changedBy }, before),
+        changes,
+      },
+    );
+    // Another program revoked it meanwhile.
+    if (after.isRevoked && !isRevoked) throw revoked();
+    return { ...after, hash: key.hash };
+  }
+
+  async #since(id: string, version: number): Promise<ApiKey[]> {
+    const rows = await this.#store.query<KeyRow>(SELECT_SINCE, { id, version, limit: MAX_JOINED });
+    return rows.map(toKey);
   }
 
   async #write(key: Omit<ApiKey, 'version' | 'changedAt'>, before: number): Promise<ApiKey> {
@@ -193,6 +223,21 @@ export class ApiKeyTable {
     }
     throw new MillraceError('internal', 'No free id for a key was found.');
   }
+}
+
+/** Those fields of `to` that are not as in `from`. */
+function changes(from: WrittenKey, to: WrittenKey): Partial<WrittenKey> {
+  return {
+    ...(to.name !== from.name && { name: to.name }),
+    ...(to.role !== from.role && { role: to.role }),
+    ...(scopeText(to.scope) !== scopeText(from.scope) && { scope: to.scope }),
+    ...(to.expiresMs !== from.expiresMs && { expiresMs: to.expiresMs }),
+    ...(to.isRevoked !== from.isRevoked && { isRevoked: to.isRevoked }),
+  };
+}
+
+function revoked(): MillraceError {
+  return new MillraceError('unprocessable', 'The key is revoked, which is for good.');
 }
 
 /** Keys lie in files of other programs: none of them may give itself more. */

@@ -1,8 +1,8 @@
 /**
  * Table `users`: append-only, the highest version of a name counts.
  */
-import { MillraceError } from '../../errors.ts';
 import type { QueryOptions, QueryPort } from '../../pipeline/query-port.ts';
+import { MAX_JOINED, writeJoined } from '../joined-change.ts';
 import type { Role } from '../route.ts';
 import { type Scope, UNSCOPED } from '../scope.ts';
 import { formatTime, toSqlTime } from '../time-input.ts';
@@ -66,9 +66,6 @@ const SELECT_SINCE = `
 SELECT name, version, password_hash, grants, is_disabled, is_removed, changed_by,
     toUnixTimestamp64Milli(changed_at) AS changed_ms
 FROM users WHERE name = {name:String} AND version > {version:UInt64} ORDER BY version LIMIT {limit:UInt32}`;
-/** Changes of a user that other programs make within one, and how often one is joined with them. */
-const MAX_JOINED = 1000;
-const MAX_JOINS = 10;
 
 export class UserTable {
   readonly #store: QueryPort;
@@ -99,33 +96,33 @@ export class UserTable {
     return rows.map((row) => ({ ...toUser(row), isRemoved: row.is_removed }));
   }
 
-  /**
-   * Adds `next`, made of `row`, and joins it with what other programs wrote since `row` was read: each of the fields
-   * is as it was last changed. `store_unavailable` when others change the user all the time.
-   */
+  /** The user as it then is; what other programs changed since `row` was read stays. Errors as of `writeJoined`. */
   async change(row: UserRow, next: WrittenUser, changedBy: string): Promise<UserVersion> {
-    const { name, version } = row;
-    let after = await this.write(next, version, changedBy);
-    for (let joins = 0; joins < MAX_JOINS; joins++) {
-      const params = { name, version, limit: MAX_JOINED };
-      const since = await this.#store.query<UserRow>(SELECT_SINCE, params);
-      const joined = since.reduce<WrittenUser>((sum, other) => ({ ...sum, ...changes(row, other) }), row);
-      const newest = since.at(-1);
-      const isJoined = newest === undefined || Object.keys(changes(joined, newest)).length === 0;
-      if (isJoined) return { ...after, isRemoved: joined.is_removed };
-      after = await this.write(joined, newest.version, changedBy);
-    }
-    throw new MillraceError('store_unavailable', 'The user is being changed by others: try again.');
+    const { name } = row;
+    const after = await writeJoined<WrittenUser, UserRow>(
+      { row, next },
+      {
+        noun: 'user',
+        since: (version) => this.#store.query<UserRow>(SELECT_SINCE, { name, version, limit: MAX_JOINED }),
+        write: (written, before) => this.#insert(written, before, changedBy),
+        changes,
+      },
+    );
+    return { ...toUser(after), isRemoved: after.is_removed };
   }
 
   /** Adds a version above `before`. */
   async write(written: WrittenUser, before: number, changedBy: string): Promise<User> {
+    return toUser(await this.#insert(written, before, changedBy));
+  }
+
+  async #insert(written: WrittenUser, before: number, changedBy: string): Promise<UserRow> {
     const { name, password_hash, grants, is_disabled, is_removed } = written;
     const row = { name, password_hash, grants, is_disabled, is_removed, changed_by: changedBy };
     const version = nextVersion(before);
     const changedMs = Date.now();
     await this.#store.insertJson('users', [{ ...row, version, changed_at: toSqlTime(changedMs * 1000) }]);
-    return toUser({ ...row, version, changed_ms: changedMs });
+    return { ...row, version, changed_ms: changedMs };
   }
 }
 
