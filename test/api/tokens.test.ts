@@ -3,6 +3,9 @@
  * and neither accepts what was used, rotated away or forged.
  */
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ApiKeyTable } from '../../src/api/api-keys/api-keys.ts';
@@ -82,6 +85,27 @@ async function me(api: ApiFixture, token: string): Promise<number> {
 async function refresh(api: ApiFixture, token: string): Promise<TokenAnswer | number> {
   const answer = await api.post('/auth/refresh', { refresh_token: token });
   return answer.status === 200 ? ((await answer.json()) as TokenAnswer) : answer.status;
+}
+
+/** By another address of this machine. */
+async function refreshFrom(
+  localAddress: string,
+  { port }: ApiFixture,
+  token: string,
+): Promise<TokenAnswer | number> {
+  const headers = { 'Content-Type': 'application/json', Connection: 'close' };
+  const sent = request({
+    host: '127.0.0.1',
+    port,
+    localAddress,
+    path: '/auth/refresh',
+    method: 'POST',
+    headers,
+  });
+  sent.end(JSON.stringify({ refresh_token: token }));
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+  const body = await text(answer);
+  return answer.statusCode === 200 ? (JSON.parse(body) as TokenAnswer) : (answer.statusCode ?? 0);
 }
 
 async function refreshed(api: ApiFixture, token: string): Promise<TokenAnswer> {
@@ -246,6 +270,23 @@ describe('refresh tokens', () => {
     await clickhouse.store.insertJson('token_uses', [row]);
     expect(await refresh(one, token)).toBe(401);
     expect(await refresh(two, token)).toBe(401);
+  });
+
+  it('are not exchanged from two addresses at once, in one program or in two: the session ends', async () => {
+    for (const other of [one, one, two, two]) {
+      const { refresh_token: token } = await login(one);
+      const answers = await Promise.all([
+        refreshFrom('127.0.0.2', one, token),
+        refreshFrom('127.0.0.3', other, token),
+      ]);
+      const passed = answers.filter((answer) => typeof answer !== 'number');
+      expect(answers).toContain(401);
+      for (const { refresh_token: next, access_token: access } of passed) {
+        expect(await refresh(one, next)).toBe(401);
+        advance(20_000);
+        expect(await me(two, access)).toBe(401);
+      }
+    }
   });
 
   it('are no access tokens, nor the other way round, and tickets are neither', async () => {

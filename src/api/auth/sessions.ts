@@ -5,6 +5,7 @@
 import { errorMessage } from '../../errors.ts';
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { Telemetry } from '../../telemetry.ts';
+import { Turns } from '../turns.ts';
 import { KeptRead } from './kept-read.ts';
 import { RecentSet } from './recent-set.ts';
 import { ACCESS_TOKEN_SECONDS } from './token-lifetimes.ts';
@@ -22,11 +23,14 @@ interface Session {
   readonly username: string;
 }
 
+type TokenIds = Pick<RefreshClaims, 'sessionId' | 'tokenId'>;
+
 interface TokenRow {
   readonly ended: number;
   readonly uses: number;
   readonly age_ms: number;
-  readonly address: string;
+  /** Two at most. */
+  readonly addresses: readonly string[];
 }
 
 /** For so long the client that exchanged a refresh token may do so again: its first answer may have been lost. */
@@ -49,7 +53,7 @@ SELECT
     (SELECT count() FROM ended_sessions WHERE session_id = {session_id:String}) AS ended,
     count() AS uses,
     dateDiff('millisecond', min(t.used_at), now64(3)) AS age_ms,
-    argMin(t.address, t.used_at) AS address
+    groupUniqArray(2)(t.address) AS addresses
 FROM token_uses AS t
 WHERE session_id = {session_id:String} AND token_id = {token_id:String}`;
 
@@ -58,6 +62,8 @@ export class Sessions {
   readonly #ports: SessionPorts;
   readonly #ended: KeptRead<ReadonlySet<string>>;
   readonly #endedHere = new RecentSet(MAX_SESSIONS);
+  /** Of refresh tokens. */
+  readonly #turns = new Turns();
 
   constructor(ports: SessionPorts) {
     this.#ports = ports;
@@ -85,35 +91,38 @@ export class Sessions {
   /**
    * Marks a refresh token as used. Used before, it ends the session and throws `unauthorized`: somebody has a copy.
    * The exception is the same address within ten seconds, which may have lost the answer. It gets a token that
-   * counts as the one of the first answer, so of two copies of that the second one used ends the session. The same
-   * holds when two programs are asked at the same moment and neither sees the other's mark. `onReuse` is called before
-   * the session is ended.
+   * counts as the one of the first answer, so of two copies of that the second one used ends the session. `onReuse`
+   * is called before the session is ended.
    */
-  async useRefreshToken(claims: RefreshClaims, address: string, onReuse: () => void): Promise<void> {
-    const { sessionId, tokenId, username } = claims;
-    const row = await this.#readToken(claims);
-    if (row.ended > 0) throw unauthorized();
-    if (row.uses === 0) {
-      await this.#insert('token_uses', { session_id: sessionId, token_id: tokenId, address });
-      return;
-    }
-    if (row.age_ms <= RETRY_MS && row.address === address) return;
-    this.#ports.telemetry.emit('refresh_token_reused', { user: username, address });
-    onReuse();
-    await this.end(claims, 'reuse');
-    throw unauthorized();
+  useRefreshToken(claims: RefreshClaims, address: string, onReuse: () => void): Promise<void> {
+    return this.#turns.run(claims.tokenId, async () => {
+      const before = await this.#readToken(claims);
+      const isFirst = before.ended === 0 && before.uses === 0;
+      if (isFirst) await this.#insertUse(claims, address);
+      // Of two programs at once the later insert is seen by its own read at least: never do both pass.
+      const { ended, age_ms, addresses } = isFirst ? await this.#readToken(claims) : before;
+      if (ended > 0) throw unauthorized();
+      if (age_ms <= RETRY_MS && addresses.every((other) => other === address)) return;
+      this.#ports.telemetry.emit('refresh_token_reused', { user: claims.username, address });
+      onReuse();
+      await this.end(claims, 'reuse');
+      throw unauthorized();
+    });
   }
 
   /** Marks a ticket as used; throws `unauthorized` unless this is the only use anywhere. */
   async useTicket(claims: TicketClaims, address: string): Promise<void> {
-    const { sessionId, tokenId } = claims;
-    await this.#insert('token_uses', { session_id: sessionId, token_id: tokenId, address });
+    await this.#insertUse(claims, address);
     // Of two at once the later insert is seen by its own read at least: never are both accepted.
     const { ended, uses } = await this.#readToken(claims);
     if (uses !== 1 || ended > 0) throw unauthorized();
   }
 
-  async #readToken({ sessionId, tokenId }: Pick<RefreshClaims, 'sessionId' | 'tokenId'>): Promise<TokenRow> {
+  async #insertUse({ sessionId, tokenId }: TokenIds, address: string): Promise<void> {
+    await this.#insert('token_uses', { session_id: sessionId, token_id: tokenId, address });
+  }
+
+  async #readToken({ sessionId, tokenId }: TokenIds): Promise<TokenRow> {
     const params = { session_id: sessionId, token_id: tokenId };
     const options = { signal: AbortSignal.timeout(TIMEOUT_MS) };
     const [row] = await this.#ports.store.query<TokenRow>(SELECT_TOKEN, params, options);
