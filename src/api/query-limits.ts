@@ -156,6 +156,11 @@ function toRefusal(error: unknown, tooMuch: 'result' | 'disk'): unknown {
   return new MillraceError('query_too_costly', detail, { cause: error, faults: [{ detail, parameter }] });
 }
 
+/** Whether the query was refused for the time it took. */
+export function isTooSlow(error: unknown): boolean {
+  return error instanceof MillraceError && excessOf(error.cause, 'result') === 'time';
+}
+
 /** 0 when it was not ClickHouse that refused. */
 function codeOf(error: unknown): number {
   if (!(error instanceof MillraceError)) return 0;

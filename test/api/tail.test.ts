@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseFilter } from '../../src/api/filter/parse-filter.ts';
 import { selectionKey } from '../../src/api/tail/tail-group.ts';
 import { encodeMark, markAt, startOf } from '../../src/api/tail/tail-mark.ts';
+import { MillraceError } from '../../src/errors.ts';
 import type { QueryPort } from '../../src/pipeline/query-port.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { TailClient } from '../support/tail-client.ts';
@@ -19,6 +20,8 @@ const NO_QUOTAS = { requestsPerMinute: 0, rowsPerMinute: 0, ingestBytesPerMinute
 const PATIENCE = { timeoutMs: 25_000 };
 
 let clickhouse: TestClickHouse;
+/** Whether ClickHouse takes too long for a statement. */
+let isTooSlow: (sql: string) => boolean = () => false;
 /** Statements on `logs` that reached ClickHouse. */
 const statements: string[] = [];
 
@@ -37,11 +40,17 @@ function recordingStore(): QueryPort {
     query: (...given) => store.query(...given),
     select: (sql, ...given) => {
       statements.push(sql);
+      if (isTooSlow(sql)) return Promise.reject(tooSlow());
       return store.select(sql, ...given);
     },
     stream: (...given) => store.stream(...given),
     insertJson: (...given) => store.insertJson(...given),
   };
+}
+
+function tooSlow(): MillraceError {
+  const cause = Object.assign(new Error('Timeout exceeded'), { clickhouseCode: 159 });
+  return new MillraceError('internal', 'Timeout exceeded', { cause });
 }
 
 let nextOffset = 0;
@@ -64,16 +73,29 @@ async function store(name: string, count: number, columns: Record<string, unknow
   return messages;
 }
 
+/** Digits and letters in no order, the same every time. */
+function randomDigits(count: number): string {
+  let seed = 7;
+  const next = (): string => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return (seed >> 16) % 2 === 0 ? '0' : 'a';
+  };
+  return Array.from({ length: count }, next).join('');
+}
+
 describe.each(SERVERS)('the live tail on %s', (kind) => {
   let api: ApiFixture;
   const clients: TailClient[] = [];
   let userCount = 0;
 
-  async function start(options: ApiFixtureOptions['tail'] = {}): Promise<void> {
+  async function start(
+    options: ApiFixtureOptions['tail'] = {},
+    quotas = { ...NO_QUOTAS, streamsPerUser: STREAMS_PER_USER },
+  ): Promise<void> {
     await api?.stop();
     api = await startApi(kind, recordingStore(), {
       cursorSecret: CURSOR_SECRET,
-      quotas: { ...NO_QUOTAS, streamsPerUser: STREAMS_PER_USER },
+      quotas,
       tail: { ...TAIL, ...options },
     });
   }
@@ -263,6 +285,57 @@ describe.each(SERVERS)('the live tail on %s', (kind) => {
     expect([back.messages.length, count(back)]).toEqual([3, 7]);
     await start();
   });
+
+  it('takes expressions up to a size, of one tail and of all of a user', async () => {
+    const token = await login();
+    const counted = (count: number) =>
+      Array.from({ length: count }, (_, i) => String.raw`message ~ "\\d.{90}~~${i}"`).join(' or ');
+    const query = (count: number) => `filter=${encodeURIComponent(counted(count))}`;
+    expect((await open(query(4), token)).status).toBe(422);
+    expect((await api.get(`/logs?limit=1&${query(4)}`)).status).toBe(200);
+    await start({}, { ...NO_QUOTAS, streamsPerUser: 20 });
+    await Promise.all(clients.splice(0).map((client) => client.close()));
+    for (let i = 0; i < 5; i++) expect((await open(query(3), token)).status).toBe(200);
+    expect((await open(query(3), token)).status).toBe(429);
+    expect((await open('', token)).status).toBe(200);
+    await clients.shift()?.close();
+    await until(() => api.server.inFlightCount === 5, PATIENCE);
+    expect((await open(query(3), token)).status).toBe(200);
+    await Promise.all(clients.splice(0).map((client) => client.close()));
+    await start();
+  });
+
+  it.each(['log', 'query'] as const)(
+    'ends the tails for which a %s takes too long, and no other',
+    async (what) => {
+      const name = `costly-${what}-${kind}`;
+      const [plain, other, token] = [await login(), await login(), await login()];
+      const costly = `filter=${encodeURIComponent(String.raw`message ~ "\\d.{90}~~${what}"`)}`;
+      const [all, words, slow] = await Promise.all([
+        open(`service=${name}`, plain),
+        open(`filter=${encodeURIComponent('message ~ "^costly.*\\\\d$"')}&service=${name}`, other),
+        open(costly, token),
+      ]);
+      await until(() => [all, words, slow].every(({ lastId }) => lastId !== ''), PATIENCE);
+      if (what === 'query') isTooSlow = (sql) => sql.includes('stored_s') && sql.split('match(').length > 2;
+      // As hard as can be for an automaton of that expression.
+      const message = `costly ${randomDigits(20_000)}`;
+      await store(name, 1, what === 'log' ? { message } : {});
+      await store(name, 20, { message: 'costly 1' });
+      await until(() => slow.hasEnded, PATIENCE);
+      expect(slow.of('end')).toMatchObject([{ code: 'query_too_costly', detail: expect.any(String) }]);
+      await store(name, 3, { message: 'costly 2' });
+      await has(all, 24);
+      await has(words, 23);
+      for (const client of [all, words]) expect([client.of('gap'), client.of('end')]).toEqual([[], []]);
+      expect([all.messages.length, all.hasEnded]).toEqual([24, false]);
+      isTooSlow = () => false;
+      expect((await open(costly, token)).status).toBe(422);
+      api.clock.nowMs += 60_000;
+      expect((await open(costly, await login())).status).toBe(200);
+      await start();
+    },
+  );
 
   it('takes tickets once, which no log shows, and refuses ids of another filter or scope', async () => {
     const token = await login();

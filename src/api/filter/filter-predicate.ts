@@ -8,24 +8,28 @@ import { NUMBER_PATTERN } from './filter-sql.ts';
 import { parsePattern } from './pattern.ts';
 import { PatternMatcher } from './pattern-matcher.ts';
 import { hasTerm, lowerAscii } from './words.ts';
+import type { WorkMeter } from './work-meter.ts';
 
 export type LogPredicate = (log: StoredLog) => boolean;
 
 const NUMBER = new RegExp(NUMBER_PATTERN);
 
-/** Costs what the filter is long; made once, it can be asked any number of times. */
-export function toPredicate(filter: Filter): LogPredicate {
+/**
+ * Costs what the filter is long; made once, it can be asked any number of times. With a meter it throws what that
+ * does, and can still be asked of the next log.
+ */
+export function toPredicate(filter: Filter, meter?: WorkMeter): LogPredicate {
   switch (filter.kind) {
     case 'and': {
-      const parts = filter.parts.map(toPredicate);
+      const parts = filter.parts.map((part) => toPredicate(part, meter));
       return (log) => parts.every((part) => part(log));
     }
     case 'or': {
-      const parts = filter.parts.map(toPredicate);
+      const parts = filter.parts.map((part) => toPredicate(part, meter));
       return (log) => parts.some((part) => part(log));
     }
     case 'not': {
-      const part = toPredicate(filter.part);
+      const part = toPredicate(filter.part, meter);
       return (log) => !part(log);
     }
     case 'exists':
@@ -46,7 +50,7 @@ export function toPredicate(filter: Filter): LogPredicate {
     case 'contains':
     case 'prefix':
     case 'matches':
-      return hasText(filter);
+      return hasText(filter, meter);
     default:
       return filter satisfies never;
   }
@@ -111,16 +115,19 @@ const HOLDS: Readonly<Record<Order, (sign: number) => boolean>> = {
   '>=': (sign) => sign >= 0,
 };
 
-function hasText(test: TextTest): LogPredicate {
+function hasText(test: TextTest, meter: WorkMeter | undefined): LogPredicate {
   const read = textsReader(fieldOf(test.field));
-  const fits = textTest(test);
+  const fits = textTest(test, meter);
   return (log) => read(log).some(fits);
 }
 
-function textTest(test: TextTest): (text: string) => boolean {
+function textTest(test: TextTest, meter: WorkMeter | undefined): (text: string) => boolean {
   if (test.kind === 'contains') return (text) => text.includes(test.text);
   if (test.kind === 'prefix') return (text) => text.startsWith(test.text);
-  const matcher = new PatternMatcher(parsePattern(test.pattern, (problem) => new Error(problem)));
+  const matcher = new PatternMatcher(
+    parsePattern(test.pattern, (problem) => new Error(problem)),
+    meter,
+  );
   return (text) => matcher.matches(text);
 }
 

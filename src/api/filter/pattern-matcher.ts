@@ -1,9 +1,11 @@
 /**
  * Runs a pattern over a text in time linear in it: Thompson's construction, with the sets of steps that were met kept
  * as states of an automaton (Cox, "Regular Expression Matching Can Be Simple And Fast", 2007). What is kept is bounded:
- * when there are too many states, all are forgotten.
+ * when there are too many states, all are forgotten. A meter is told what that costs.
  */
+import { CharacterClasses } from './character-classes.ts';
 import type { PatternTree, Range } from './pattern-tree.ts';
+import type { WorkMeter } from './work-meter.ts';
 
 type Step =
   | { readonly kind: 'set'; readonly ranges: readonly Range[] }
@@ -15,6 +17,7 @@ interface State {
   /** The steps that wait for a character or for the end of the text, ascending. */
   readonly steps: Uint16Array;
   readonly isFound: boolean;
+  /** By class of characters. */
   readonly next: Map<number, State>;
 }
 
@@ -26,43 +29,54 @@ interface Place {
 
 const MAX_STATES = 64;
 const MAX_TRANSITIONS = 2000;
+/** What going on to another state costs besides its steps, in steps. */
+const STATE_STEPS = 16;
 const INSIDE: Place = { isBegin: false, isEnd: false };
 
 export class PatternMatcher {
   readonly #program: Step[] = [];
   readonly #states = new Map<string, State>();
   readonly #start: State;
+  readonly #classes: CharacterClasses;
+  readonly #meter: WorkMeter | undefined;
   /** Per step, the number of the walk that met it last. */
   readonly #met: Uint32Array;
   #walkCount = 0;
   #transitionCount = 0;
 
-  constructor(tree: PatternTree) {
+  constructor(tree: PatternTree, meter?: WorkMeter) {
+    this.#meter = meter;
     this.#emit(tree);
     this.#program.push({ kind: 'found' });
+    this.#classes = new CharacterClasses(
+      this.#program.flatMap((step) => (step.kind === 'set' ? step.ranges : [])),
+    );
     this.#met = new Uint32Array(this.#program.length);
     this.#start = this.#stateOf([0], { isBegin: true, isEnd: false });
   }
 
-  /** Whether the pattern fits somewhere in the text. */
+  /** Whether the pattern fits somewhere in the text. Throws what the meter does. */
   matches(text: string): boolean {
     let state = this.#start;
     for (let at = 0; at < text.length && !state.isFound; ) {
       const codePoint = text.codePointAt(at) ?? 0;
       at += codePoint > 0xffff ? 2 : 1;
-      state = state.next.get(codePoint) ?? this.#advance(state, codePoint);
+      const characters = this.#classes.of(codePoint);
+      state = state.next.get(characters) ?? this.#advance(state, characters);
     }
     return state.isFound || this.#follow([...state.steps], { isBegin: text === '', isEnd: true }).isFound;
   }
 
-  #advance(state: State, codePoint: number): State {
+  #advance(state: State, characters: number): State {
+    this.#meter?.spend(STATE_STEPS + state.steps.length);
+    const codePoint = this.#classes.first(characters);
     // A match may begin at any character.
     const targets = [0];
     for (const step of state.steps) if (this.#fits(step, codePoint)) targets.push(step + 1);
     const next = this.#stateOf(targets, INSIDE);
     if (this.#transitionCount >= MAX_TRANSITIONS) this.#forget();
     this.#transitionCount += 1;
-    state.next.set(codePoint, next);
+    state.next.set(characters, next);
     return next;
   }
 
@@ -75,7 +89,7 @@ export class PatternMatcher {
 
   #stateOf(targets: number[], place: Place): State {
     const { steps, isFound } = this.#follow(targets, place);
-    const key = steps.join();
+    const key = String.fromCharCode(...steps);
     // Nobody goes on from a state in which the pattern was found.
     const known = isFound ? undefined : this.#states.get(key);
     if (known !== undefined) return known;

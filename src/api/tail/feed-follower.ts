@@ -8,7 +8,8 @@ import type { LaneEnd, StoredNews, StoredPort, StoredStretch } from '../../pipel
 import { positionOf } from '../logs/log-shape.ts';
 import { Turns } from '../turns.ts';
 import { readBlock } from './block-rows.ts';
-import { type Follower, type FollowerPorts, shareOut } from './follower.ts';
+import type { Follower, FollowerPorts } from './follower.ts';
+import { LogSharer } from './log-sharer.ts';
 import type { PlacedLog } from './tail-group.ts';
 import { laneNumber, markAt, startOf, type TailMark } from './tail-mark.ts';
 import type { LaneRange } from './tail-sql.ts';
@@ -41,6 +42,7 @@ export class FeedFollower implements Follower {
   readonly #options: FeedFollowerOptions;
   readonly #stopping = new AbortController();
   readonly #turns = new Turns();
+  readonly #sharer = new LogSharer();
   /** Of a lane in order; neighbours without blocks are joined, so that they are bounded by those with. */
   #pending: StoredStretch[] = [];
   #toldToMs = 0;
@@ -140,7 +142,7 @@ export class FeedFollower implements Follower {
         yield follower.#placed({ row, source, position });
       }
     };
-    if (await shareOut(logs(this), groups(), this.#stopping.signal))
+    if (await this.#sharer.shareOut(logs(this), groups(), this.#stopping.signal))
       this.#feed.taken(blocks.reduce((sum, { byteLength }) => sum + byteLength, 0));
   }
 
@@ -176,7 +178,7 @@ export class FeedFollower implements Follower {
     const { logs, hasMore } = await reader.read(range, { groups, maxRows, markOf, signal });
     const fromOffset = (logs.at(-1)?.position.offset ?? range.fromOffset) + 1;
     const gaps = hasMore ? await reader.count({ ...range, fromOffset }, groups, signal) : [];
-    if (!(await shareOut(logs, groups, this.#stopping.signal))) return;
+    if (!(await this.#sharer.shareOut(logs, groups, this.#stopping.signal))) return;
     const mark = this.#markWith(range, range.toOffset);
     for (const [i, group] of groups.entries()) group.skip(gaps[i], mark);
   }

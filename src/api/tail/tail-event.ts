@@ -11,7 +11,7 @@ export interface Gap {
 }
 
 /** JSON has no line end in it, which would end the field. */
-export function eventText(name: 'gap' | 'heartbeat', id: string, data: object): string {
+export function eventText(name: 'gap' | 'heartbeat' | 'end', id: string, data: object): string {
   return `event: ${name}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 

@@ -12,7 +12,8 @@ import { SourceNames } from '../logs/sources.ts';
 import { FeedFollower } from './feed-follower.ts';
 import type { Follower } from './follower.ts';
 import { QueryFollower, type QueryFollowerOptions } from './query-follower.ts';
-import { selectionKey, TailGroup, type TailSelection } from './tail-group.ts';
+import { RefusedTails } from './refused-tails.ts';
+import { selectionKey, TailGroup, type TailSelection, tooCostly } from './tail-group.ts';
 import { isWithin, laneNumber, type TailMark } from './tail-mark.ts';
 import { type QueueLimits, TailMember } from './tail-member.ts';
 import { TailReader } from './tail-reader.ts';
@@ -61,6 +62,7 @@ export class TailHub {
   readonly #ports: TailHubPorts;
   readonly #options: TailHubOptions;
   readonly reader: TailReader;
+  readonly #refused: RefusedTails;
   #userCount = 0;
   /** From the first client to the last. */
   #life: AbortController | undefined;
@@ -69,7 +71,13 @@ export class TailHub {
   constructor(ports: TailHubPorts, options: TailHubOptions) {
     this.#ports = ports;
     this.#options = options;
+    this.#refused = new RefusedTails(ports.now);
     this.reader = new TailReader(ports.store, new SourceNames(ports.store, ports.now));
+  }
+
+  /** Throws `query_too_costly` for a while after tails of this kind had to be ended. */
+  checkIsTaken(selection: TailSelection): void {
+    if (this.#refused.has(selectionKey(selection))) throw tooCostly();
   }
 
   /** Resolves when the hub follows; `leave` then belongs to it. Rejects when nobody can be asked. */
@@ -118,7 +126,8 @@ export class TailHub {
     if (isOver) return undefined;
     const { mark } = follower;
     const key = selectionKey(selection);
-    const group = groups.get(key) ?? new TailGroup(selection, this.#ports.cursorSecret);
+    const group =
+      groups.get(key) ?? new TailGroup(selection, this.#ports.cursorSecret, (key) => this.#refused.add(key));
     groups.set(key, group);
     const ahead = after === undefined || isWithin(after, mark) ? undefined : after;
     const member = new TailMember({ ...this.#options, ahead, cursor: (of) => group.cursor(of) });

@@ -1,6 +1,7 @@
 /**
  * What waits for one client of a live tail: a bounded queue of events, and the exact count of what had no room.
  */
+import type { MillraceError } from '../../errors.ts';
 import { formatTime } from '../time-input.ts';
 import { eventText, type Gap, logEvent } from './tail-event.ts';
 import { covers, isWithin, joinMarks, type TailMark, type TailPosition } from './tail-mark.ts';
@@ -38,12 +39,13 @@ const AHEAD_S = 600;
 /** Characters that are handed to the server at once. */
 const CHUNK_CHARACTERS = 65_536;
 
-/** Modes: open, and ended (nothing more comes; what waits can still be taken). */
+/** Modes: open, and ended or refused (nothing more comes; what waits can still be taken). */
 export class TailMember {
   readonly #options: MemberOptions;
   #ahead: TailMark | undefined;
   #reached: TailMark | undefined;
   #ended: TailMark | undefined;
+  #refused: MillraceError | undefined;
   #items: Item[] = [];
   #logCount = 0;
   #characters = 0;
@@ -69,8 +71,13 @@ export class TailMember {
     return this.#ended;
   }
 
+  /** Set: nothing more comes here, and who has taken all is told this. */
+  get refused(): MillraceError | undefined {
+    return this.#refused;
+  }
+
   push({ position, mark, data, text }: SharedLog): void {
-    if (this.#ended !== undefined) return;
+    if (this.#isOver) return;
     const { maxLogs, maxCharacters, cursor } = this.#options;
     const ahead = this.#aheadOf(mark);
     if (ahead !== undefined && covers(ahead, position)) return;
@@ -93,7 +100,7 @@ export class TailMember {
 
   /** The client is told that it lacks logs: as to the mark it has them. */
   skip(gap: Gap, mark: TailMark): void {
-    if (this.#ended !== undefined) return;
+    if (this.#isOver) return;
     const own = this.#join(mark);
     this.#reached = own;
     const last = this.#items.at(-1);
@@ -111,7 +118,14 @@ export class TailMember {
 
   /** Nothing more comes: who took part until now has the mark. */
   end(mark: TailMark): void {
-    this.#ended ??= this.#join(mark);
+    if (this.#isOver) return;
+    this.#ended = this.#join(mark);
+    this.#wake?.();
+  }
+
+  refuse(error: MillraceError): void {
+    if (this.#isOver) return;
+    this.#refused = error;
     this.#wake?.();
   }
 
@@ -134,7 +148,7 @@ export class TailMember {
 
   /** Resolves when there is something to take, at the end, after `ms`, or when the signal is aborted. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
-    if (!this.isEmpty || this.#ended !== undefined || signal.aborted) return;
+    if (!this.isEmpty || this.#isOver || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, ms);
       const wake = (this.#wake = done);
@@ -149,6 +163,10 @@ export class TailMember {
         resolve();
       }
     });
+  }
+
+  get #isOver(): boolean {
+    return this.#ended !== undefined || this.#refused !== undefined;
   }
 
   #join(mark: TailMark): TailMark {

@@ -25,6 +25,10 @@ The order is that of storing: late logs come when they are stored, whatever thei
 that, from the pipeline itself; while other programs store logs in the same database, from ClickHouse, one to two
 seconds after it. What a replay puts back, and what took ClickHouse more than 30 seconds to store, is not shown.
 
+Regular expressions are held against every log that is stored. Repetitions written out, those of one tail have at most
+600 steps together (else 422), those of all tails of a user 3,000 (else 429). A tail whose expressions take too long
+all the same ends with an event \`end\` \`{"code","detail"}\` as its last one, and is refused with 422 for a minute.
+
 Every event has an id. Sent back, in the header or as \`cursor\`, with the same filter, the stream goes on after that
 event without a hole and without a repeat. The stream ends when the login, the user or the key does. Browsers, which
 cannot send headers here, use \`?ticket=\`, a new one for each stream.`;

@@ -5,7 +5,7 @@ import { toMillraceError } from '../../errors.ts';
 import type { QueryPort, QuerySelection } from '../../pipeline/query-port.ts';
 import type { Statement } from '../logs/logs-sql.ts';
 import type { SourceNames } from '../logs/sources.ts';
-import { selectLimited } from '../query-limits.ts';
+import { isTooSlow, selectLimited } from '../query-limits.ts';
 import type { Gap } from './tail-event.ts';
 import type { PlacedLog, TailGroup } from './tail-group.ts';
 import type { TailMark, TailPosition } from './tail-mark.ts';
@@ -32,6 +32,12 @@ export interface ReadOptions {
   /** What who was told of the log at the position last has. */
   readonly markOf: (position: TailPosition) => TailMark;
   readonly signal: AbortSignal;
+  /** What ClickHouse may take; default as for any query. */
+  readonly maxSeconds?: number;
+}
+
+interface TailStatement extends Statement {
+  readonly settings?: Readonly<Record<string, number>>;
 }
 
 /** Large rows: so many times fewer of them at once. */
@@ -53,14 +59,19 @@ export class TailReader {
       return await this.#readPage(range, options);
     } catch (error) {
       const maxRows = Math.floor(options.maxRows / FEWER);
-      if (toMillraceError(error).code !== 'query_too_costly' || maxRows === 0) throw error;
+      const isLarge = toMillraceError(error).code === 'query_too_costly' && !isTooSlow(error);
+      if (!isLarge || maxRows === 0) throw error;
       return await this.read(range, { ...options, maxRows });
     }
   }
 
   async #readPage(range: TailRange, options: ReadOptions): Promise<TailPage> {
-    const { groups, maxRows, markOf, signal } = options;
-    const selected = await this.#select<TailRow>(rowsStatement(range, groups, maxRows), signal);
+    const { groups, maxRows, markOf, signal, maxSeconds } = options;
+    const statement = {
+      ...rowsStatement(range, groups, maxRows),
+      ...(maxSeconds !== undefined && { settings: { max_execution_time: maxSeconds } }),
+    };
+    const selected = await this.#select<TailRow>(statement, signal);
     const rows = selected.rows.slice(0, maxRows);
     const names = await this.sources.resolve(new Set(rows.map((row) => row.source)));
     const logs = rows.map((row) => {
@@ -96,7 +107,7 @@ export class TailReader {
     return rows[0]?.are_others === 1;
   }
 
-  #select<Row>(statement: Statement, signal: AbortSignal): Promise<QuerySelection<Row>> {
+  #select<Row>(statement: TailStatement, signal: AbortSignal): Promise<QuerySelection<Row>> {
     return unlessAborted(selectLimited<Row>(this.#store, statement, signal), signal);
   }
 }

@@ -3,12 +3,14 @@
  */
 import { MillraceError } from '../../errors.ts';
 import { beginStream } from '../begun-stream.ts';
+import { filterSteps } from '../filter/filter-steps.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { readLogFilter } from '../logs/log-filter.ts';
 import { filterOf } from '../logs/logs-query.ts';
 import { shareCharge } from '../query-limits.ts';
 import { readQuery } from '../read-query.ts';
 import type { RequestContext, Route } from '../route.ts';
+import { PatternAllowance } from './pattern-allowance.ts';
 import { selectionKey, type TailSelection } from './tail-group.ts';
 import { TailHub, type TailHubOptions, type TailHubPorts } from './tail-hub.ts';
 import { decodeMark, type TailMark } from './tail-mark.ts';
@@ -48,6 +50,7 @@ export class LogsTail {
   readonly #options: TailOptions;
   readonly #hub: TailHub;
   readonly #closing = new AbortController();
+  readonly #patterns = new PatternAllowance();
   #streamCount = 0;
 
   constructor(ports: TailPorts, options: Partial<TailOptions> = {}) {
@@ -89,7 +92,7 @@ export class LogsTail {
       isAllowed: async () => (await principal.isCurrent?.()) ?? true,
     };
     const stream = new TailStream(task, { ...this.#ports, ...this.#options, hub: this.#hub });
-    const release = this.#openStream(principal.username);
+    const release = this.#openStream(principal.username, selection);
     const body = await beginStream(counted(stream, release)).catch((error: unknown) => {
       release();
       throw error;
@@ -97,21 +100,33 @@ export class LogsTail {
     return { status: 200, headers: HEADERS, body };
   }
 
-  /** Throws `too_many_requests`. */
-  #openStream(username: string): () => void {
+  /** Throws `too_many_requests`, and `query_too_costly` for a filter that nobody may follow. */
+  #openStream(username: string, selection: TailSelection): () => void {
+    this.#hub.checkIsTaken(selection);
     const { maxStreams } = this.#options;
     if (this.#streamCount >= maxStreams) {
       throw new MillraceError('too_many_requests', `${maxStreams} live tails are open: try again later.`);
     }
-    const release = this.#ports.openStream?.(username);
+    const giveBack = this.#patterns.open(username, filterSteps(selection.filter));
+    const release = this.#openCounted(username, giveBack);
     this.#streamCount++;
     let isOpen = true;
     return () => {
       if (!isOpen) return;
       isOpen = false;
       this.#streamCount--;
+      giveBack();
       release?.();
     };
+  }
+
+  #openCounted(username: string, giveBack: () => void): (() => void) | undefined {
+    try {
+      return this.#ports.openStream?.(username);
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
   }
 
   #after({ request, query }: RequestContext, selection: TailSelection): TailMark | undefined {

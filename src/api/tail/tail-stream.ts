@@ -2,6 +2,7 @@
  * One client of the live tail, from where it left off to when it leaves: what was stored meanwhile comes out of
  * ClickHouse page by page, as fast as the client reads; then it is handed what the hub shares out.
  */
+import type { MillraceError } from '../../errors.ts';
 import { formatTime } from '../time-input.ts';
 import { eventText } from './tail-event.ts';
 import { TailGroup, type TailSelection } from './tail-group.ts';
@@ -154,8 +155,15 @@ export class TailStream {
       const text = member.take();
       if (text !== '') yield text;
       else if (member.ended !== undefined) return member.ended;
+      else if (member.refused !== undefined) return yield* this.#refused(membership, member.refused);
       else await member.wait(this.#nextCheckMs - performance.now(), signal);
     }
+    return undefined;
+  }
+
+  /** The last event of the stream. */
+  *#refused(membership: TailMembership, { code, message }: MillraceError): Generator<string, undefined> {
+    yield eventText('end', this.#group.cursor(this.#reached(membership)), { code, detail: message });
     return undefined;
   }
 

@@ -1,0 +1,106 @@
+/** Sharing logs out to tails, some of which have filters that take long. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { parseFilter } from '../../src/api/filter/parse-filter.ts';
+import type { LogRow } from '../../src/api/logs/log-shape.ts';
+import { LogSharer } from '../../src/api/tail/log-sharer.ts';
+import { type PlacedLog, TailGroup } from '../../src/api/tail/tail-group.ts';
+import { markAt, startOf } from '../../src/api/tail/tail-mark.ts';
+import { TailMember } from '../../src/api/tail/tail-member.ts';
+
+const POSITION = startOf(1_800_000_000);
+/** Of old, hundreds of them held the thread up between two logs. */
+const LONGEST_MS = 100;
+
+/** Digits and letters in no order, the same every time. */
+function randomDigits(count: number): string {
+  let seed = 7;
+  const next = (): string => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return (seed >> 16) % 2 === 0 ? '0' : 'a';
+  };
+  return Array.from({ length: count }, next).join('');
+}
+
+function log(message: string): PlacedLog {
+  const place = { timestamp_us: 1, ingested_us: 1, source: 1, partition: 0, offset: 0 };
+  const texts = {
+    message,
+    service: 's',
+    host: '',
+    environment: '',
+    source_address: '::',
+    template_text: '0',
+  };
+  const absent = {
+    cpu_usage: null,
+    memory_used_text: null,
+    memory_total_text: null,
+    memory_percentage: null,
+  };
+  const network = { destination_address: '::', rx_text: null, tx_text: null };
+  const row = { ...place, ...texts, ...absent, ...network, threats: [], metadata: {} } as unknown as LogRow;
+  return { row, source: undefined, position: POSITION, mark: markAt(POSITION) };
+}
+
+function group(filter: string, refused: string[] = []) {
+  const tails = new TailGroup({ filter: parseFilter(filter), scope: {} }, Buffer.alloc(32), () =>
+    refused.push(filter),
+  );
+  const member = new TailMember({ maxLogs: 1e6, maxCharacters: 1e9, cursor: () => '' });
+  tails.members.add(member);
+  return { tails, member };
+}
+
+/** The longest time in which nothing else had a turn. */
+async function longestMs(work: Promise<unknown>): Promise<number> {
+  const state = { isDone: false };
+  let longest = 0;
+  let lastMs = performance.now();
+  void work.finally(() => {
+    state.isDone = true;
+  });
+  while (!state.isDone) {
+    await nextTurn();
+    longest = Math.max(longest, performance.now() - lastMs);
+    lastMs = performance.now();
+  }
+  return longest;
+}
+
+it('lets others have turns, ends the costliest tails, and gives all others every log', async () => {
+  const refused: string[] = [];
+  const costly = Array.from({ length: 20 }, (_, i) => group(String.raw`message ~ "\\d.{90}~~${i}"`, refused));
+  const modest = group('message ~ "^[0a]+$"', refused);
+  const plain = group('service = s', refused);
+  const groups = [...costly, modest, plain].map(({ tails }) => tails);
+  const logs = Array.from({ length: 100 }, () => log(randomDigits(500)));
+  const sharing = new LogSharer().shareOut(logs, groups, new AbortController().signal);
+  expect(await longestMs(sharing)).toBeLessThan(LONGEST_MS);
+  expect(await sharing).toBe(true);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused.every((filter) => filter.includes('~~'))).toBe(true);
+  expect(costly.filter(({ member }) => member.refused !== undefined).length).toBe(refused.length);
+  for (const { member } of [modest, plain]) {
+    expect(member.refused).toBeUndefined();
+    let text = '';
+    while (!member.isEmpty) text += member.take();
+    expect(text.split('event: log')).toHaveLength(101);
+  }
+}, 30_000);
+
+it('ends a tail for which one log takes too long', async () => {
+  const refused: string[] = [];
+  const { tails, member } = group(String.raw`message ~ "\\d.{90}~~1"`, refused);
+  await new LogSharer().shareOut([log(randomDigits(20_000))], [tails], new AbortController().signal);
+  expect(refused).toHaveLength(1);
+  expect(member.refused?.code).toBe('query_too_costly');
+});
+
+it('ends none for long texts whose expressions are simple', async () => {
+  const { tails, member } = group('message ~ "(?i)(failed|denied).*[0-9]+ times"');
+  const text = `${'漢字 of every kind, denied '.repeat(4000)}${String.fromCodePoint(...Array.from({ length: 5000 }, (_, i) => 0x4e00 + i))}`;
+  await new LogSharer().shareOut([log(text), log(`${text} 7 times`)], [tails], new AbortController().signal);
+  expect(member.refused).toBeUndefined();
+  expect(member.take().split('event: log')).toHaveLength(2);
+});
