@@ -14,6 +14,7 @@ import type { KeysetSeal } from '../keyset-cursor.ts';
 import { toLog } from '../logs/log-shape.ts';
 import { addScope, type Scope, scopeText } from '../scope.ts';
 import { SqlConditions } from '../sql-conditions.ts';
+import { HeldText } from './queue-budget.ts';
 import { type Gap, logEvent } from './tail-event.ts';
 import { encodeMark, type TailMark, type TailPosition } from './tail-mark.ts';
 import type { TailMember } from './tail-member.ts';
@@ -86,7 +87,7 @@ export class TailGroup {
     if (this.members.size === 0 || !this.#takes(log)) return;
     const { row, source, position, mark } = log;
     const data = JSON.stringify(toLog(row, source));
-    const shared = { position, mark, data, text: logEvent(this.cursor(mark), data) };
+    const shared = { position, mark, data, text: new HeldText(logEvent(this.cursor(mark), data)) };
     for (const member of this.members) member.push(shared);
   }
 

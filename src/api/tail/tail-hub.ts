@@ -12,10 +12,12 @@ import { SourceNames } from '../logs/sources.ts';
 import { FeedFollower } from './feed-follower.ts';
 import type { Follower } from './follower.ts';
 import { QueryFollower, type QueryFollowerOptions } from './query-follower.ts';
+import { QueueBudget } from './queue-budget.ts';
 import { RefusedTails } from './refused-tails.ts';
 import { selectionKey, TailGroup, type TailSelection, tooCostly } from './tail-group.ts';
 import { isWithin, laneNumber, type TailMark } from './tail-mark.ts';
-import { type QueueLimits, TailMember } from './tail-member.ts';
+import { TailMember } from './tail-member.ts';
+import type { QueueLimits } from './tail-queue.ts';
 import { TailReader } from './tail-reader.ts';
 
 export interface TailHubPorts {
@@ -32,6 +34,8 @@ export interface TailHubPorts {
 export interface TailHubOptions extends QueueLimits, QueryFollowerOptions {
   /** Between looks for others that store logs. */
   readonly watchMs: number;
+  /** What waits for all clients together. */
+  readonly maxQueuedBytes: number;
 }
 
 export interface TailMembership {
@@ -63,6 +67,7 @@ export class TailHub {
   readonly #options: TailHubOptions;
   readonly reader: TailReader;
   readonly #refused: RefusedTails;
+  readonly #budget: QueueBudget;
   #userCount = 0;
   /** From the first client to the last. */
   #life: AbortController | undefined;
@@ -71,6 +76,7 @@ export class TailHub {
   constructor(ports: TailHubPorts, options: TailHubOptions) {
     this.#ports = ports;
     this.#options = options;
+    this.#budget = new QueueBudget(options.maxQueuedBytes);
     this.#refused = new RefusedTails(ports.now);
     this.reader = new TailReader(ports.store, new SourceNames(ports.store, ports.now));
   }
@@ -130,10 +136,12 @@ export class TailHub {
       groups.get(key) ?? new TailGroup(selection, this.#ports.cursorSecret, (key) => this.#refused.add(key));
     groups.set(key, group);
     const ahead = after === undefined || isWithin(after, mark) ? undefined : after;
-    const member = new TailMember({ ...this.#options, ahead, cursor: (of) => group.cursor(of) });
+    const cursor = (of: TailMark): string => group.cursor(of);
+    const member = new TailMember({ ...this.#options, budget: this.#budget, ahead, cursor });
     group.members.add(member);
     const release = (): void => {
       group.members.delete(member);
+      member.close();
       if (group.members.size === 0 && groups.get(key) === group) groups.delete(key);
     };
     return { member, mark, markNow: () => follower.mark, release };

@@ -35,6 +35,7 @@ const DEFAULTS: TailOptions = {
   maxLagS: 10,
   maxLogs: 1000,
   maxCharacters: 524_288,
+  maxQueuedBytes: 33_554_432,
   maxStreams: 500,
   watchMs: 5000,
   heartbeatMs: 15_000,
