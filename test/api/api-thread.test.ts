@@ -1,10 +1,12 @@
 /**
  * The API thread as the program starts it: a real thread, both servers, real ClickHouse, a main side of our own.
  */
+
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createUsers } from '../../src/api/auth/users.ts';
@@ -92,6 +94,7 @@ describe.each(SERVERS)('API thread with %s', (kind) => {
     expect((await fetch(`${base}/readyz`)).status).toBe(503);
     status.isSilent = false;
     status.snapshots.readiness = { problems: [] };
+    await sleep(300);
     expect((await fetch(`${base}/readyz`)).status).toBe(200);
   });
 

@@ -1,6 +1,7 @@
 /**
  * `POST /logs` through an ingest port, and the probes, on both servers. ClickHouse holds only the users here.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
@@ -251,6 +252,8 @@ describe.each(SERVERS)('ingest on %s', (kind) => {
     api.status.snapshots.readiness = {
       problems: [{ reason: 'disk_low', detail: 'Only 1 MiB is free.', since: 0 }],
     };
+    // The main thread is asked four times a second at most.
+    await sleep(300);
     const unready = await fetch(`${api.base}/readyz`);
     expect(unready.status).toBe(503);
     expect(await unready.json()).toEqual({
@@ -258,6 +261,7 @@ describe.each(SERVERS)('ingest on %s', (kind) => {
       reasons: [{ reason: 'disk_low', detail: 'Only 1 MiB is free.', since: '1970-01-01T00:00:00.000Z' }],
     });
     api.status.isSilent = true;
+    await sleep(300);
     const silent = await fetch(`${api.base}/readyz`);
     expect(await silent.json()).toMatchObject({ reasons: [{ reason: 'no_progress' }] });
   });

@@ -4,11 +4,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { MillraceError } from '../../errors.ts';
-import type { Readiness, StatusPort } from '../../pipeline/status-port.ts';
+import type { StatusPort } from '../../pipeline/status-port.ts';
 import type { HttpRequest, HttpResponse } from '../http/port.ts';
 import { jsonResponse } from '../problem.ts';
 import type { PublicContext, Route } from '../route.ts';
 import { GET_STATUS, LIVEZ, METRICS, READYZ } from './health-operations.ts';
+import { KeptReadiness } from './kept-readiness.ts';
 import type { Ledger } from './ledger.ts';
 import { GET_LEDGER } from './ledger-schema.ts';
 
@@ -20,6 +21,7 @@ export interface HealthPorts {
 
 /** `/livez`, `/readyz` and `/metrics`, which need no login. */
 export function probeRoutes(ports: HealthPorts): Route[] {
+  const readiness = new KeptReadiness(ports.status);
   const bare = { method: 'GET', isBare: true, isUncounted: true, access: 'public' } as const;
   return [
     { ...bare, path: '/livez', operation: LIVEZ, handle: async () => jsonResponse({ status: 'ok' }) },
@@ -27,7 +29,7 @@ export function probeRoutes(ports: HealthPorts): Route[] {
       ...bare,
       path: '/readyz',
       operation: READYZ,
-      handle: ({ request }: PublicContext) => readyz(request, ports.status),
+      handle: ({ request }: PublicContext) => readyz(request, readiness),
     },
     {
       ...bare,
@@ -61,8 +63,8 @@ export function statusRoutes(status: StatusPort, ledger: Ledger): Route[] {
   ];
 }
 
-async function readyz(request: HttpRequest, status: StatusPort): Promise<HttpResponse> {
-  const { problems } = await readinessOf(status);
+async function readyz(request: HttpRequest, readiness: KeptReadiness): Promise<HttpResponse> {
+  const { problems } = await readiness.get();
   if (problems.length === 0) return jsonResponse({ status: 'ready' });
   // Details may name addresses: they are for this machine only.
   const isLocal = isFromHere(request);
@@ -73,16 +75,6 @@ async function readyz(request: HttpRequest, status: StatusPort): Promise<HttpRes
   }));
   const response = jsonResponse({ status: 'not_ready', reasons }, 503);
   return { ...response, headers: { ...response.headers, 'Retry-After': '5' } };
-}
-
-/** A main thread that does not answer is a reason too. */
-async function readinessOf(status: StatusPort): Promise<Readiness> {
-  try {
-    return await status.snapshot('readiness');
-  } catch {
-    const detail = 'The main thread does not answer.';
-    return { problems: [{ reason: 'no_progress', detail, since: Date.now() }] };
-  }
 }
 
 async function metrics(request: HttpRequest, ports: HealthPorts): Promise<HttpResponse> {
