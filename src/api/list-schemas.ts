@@ -14,7 +14,6 @@ export function exampleList(...data: readonly unknown[]) {
 }
 
 export const ListQuery = Type.Object({ limit: LimitParam, cursor: CursorParam });
-export const HistoryQuery = Type.Object({ limit: LimitParam });
 
 /** Lists go forward only. */
 export function pageInfo(limit: number, next: string | null) {

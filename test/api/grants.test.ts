@@ -12,8 +12,9 @@ let second: ApiFixture;
 
 beforeAll(async () => {
   clickhouse = await startClickHouse();
-  first = await startApi('uws', clickhouse.store);
-  second = await startApi('node', clickhouse.store);
+  const cursorSecret = Buffer.alloc(32, 7);
+  first = await startApi('uws', clickhouse.store, { cursorSecret });
+  second = await startApi('node', clickhouse.store, { cursorSecret });
 });
 
 afterAll(async () => {
@@ -145,6 +146,33 @@ describe('users', () => {
       expect(changed.map(({ etag }) => etag)).toContain(now.etag);
       const late = await send(api, 'PATCH /users/twice', { body: { disabled: true }, headers });
       expect(late.status).toBe(412);
+    }
+  });
+
+  it('have a history that is read page by page, as keys have', async () => {
+    await addUser('moved');
+    const added = await send(first, 'POST /api-keys', { body: { name: 'v0', role: 'writer' } });
+    for (const role of ['analyst', 'writer', 'viewer', 'analyst']) {
+      await send(first, 'PATCH /users/moved', { body: { role } });
+      await send(first, `PATCH /api-keys/${added.body.id}`, { body: { name: role } });
+    }
+    for (const path of ['/users/moved/history', `/api-keys/${added.body.id}/history`]) {
+      const all = (await send(first, `GET ${path}`)).body;
+      expect([all.data.length, all.page.next]).toEqual([5, null]);
+      const read: unknown[] = [];
+      const sizes: number[] = [];
+      for (let query = '?limit=2'; query !== ''; ) {
+        const { status, body } = await send(second, `GET ${path}${query}`);
+        expect(status).toBe(200);
+        read.push(...body.data);
+        sizes.push(body.data.length);
+        query = body.page.next === null ? '' : `?limit=2&cursor=${body.page.next}`;
+      }
+      expect(sizes).toEqual([2, 2, 1]);
+      expect(read).toEqual(all.data);
+      const { body } = await send(first, `GET ${path}?limit=1`);
+      const other = await send(first, `GET /users/the-admin/history?cursor=${body.page.next}`);
+      expect(other.status).toBe(400);
     }
   });
 

@@ -879,6 +879,8 @@ export class MillraceClient {
     readonly query?: {
       /** Most rows of one page */
       readonly limit?: number;
+      /** `next` or `prev` of an earlier page of the same query */
+      readonly cursor?: string;
     };
   }): Promise<UserHistory> {
     return (await this.#call('GET', '/api/v1/users/{name}/history', request)) as UserHistory;
@@ -947,6 +949,8 @@ export class MillraceClient {
     readonly query?: {
       /** Most rows of one page */
       readonly limit?: number;
+      /** `next` or `prev` of an earlier page of the same query */
+      readonly cursor?: string;
     };
   }): Promise<ApiKeyHistory> {
     return (await this.#call('GET', '/api/v1/api-keys/{id}/history', request)) as ApiKeyHistory;

@@ -6,11 +6,12 @@ import { toScope } from '../auth/grants.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { decodeKeyset, encodeKeyset } from '../keyset-cursor.ts';
-import { HistoryQuery, ListQuery, pageInfo } from '../list-schemas.ts';
+import { ListQuery, pageInfo } from '../list-schemas.ts';
 import { jsonResponse } from '../problem.ts';
 import { readQuery } from '../read-query.ts';
 import type { RequestContext, Route } from '../route.ts';
 import { formatTime, parseTime } from '../time-input.ts';
+import { readVersions } from '../version-history.ts';
 import { checkIfMatch, versionedResponse } from '../versioned.ts';
 import type { ApiKey, ApiKeyTable } from './api-keys.ts';
 import {
@@ -152,14 +153,18 @@ async function revokeKey(
 
 async function listVersions(
   { params, query }: RequestContext,
-  { keys, now }: ApiKeysPorts,
+  { keys, now, cursorSecret: secret }: ApiKeysPorts,
 ): Promise<HttpResponse> {
-  const { limit } = readQuery(query, HistoryQuery);
+  const asked = readQuery(query, ListQuery);
   const id = params['id'] ?? '';
-  const versions = await keys.history(id, limit);
+  const seal = { binding: `${BINDING} history ${id}`, secret };
+  const { versions, next } = await readVersions(asked, seal, (range) => keys.history(id, range));
   if (versions.length === 0) throw noKey(id);
   const nowMs = now();
-  return jsonResponse({ data: versions.map((key) => toKeyJson(key, nowMs)), page: pageInfo(limit, null) });
+  return jsonResponse({
+    data: versions.map((key) => toKeyJson(key, nowMs)),
+    page: pageInfo(asked.limit, next),
+  });
 }
 
 async function keyResponse(key: ApiKey, ports: ApiKeysPorts): Promise<HttpResponse> {

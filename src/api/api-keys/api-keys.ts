@@ -9,6 +9,7 @@ import type { Role } from '../route.ts';
 import { type Scope, scopeText, UNSCOPED } from '../scope.ts';
 import { formatTime, toSqlTime } from '../time-input.ts';
 import { Turns } from '../turns.ts';
+import { type VersionRange, versionParams } from '../version-history.ts';
 import { nextVersion } from '../versioned.ts';
 import { type NewKeyText, newKeyText } from './key-text.ts';
 
@@ -89,7 +90,7 @@ FROM api_keys AS k`;
 const SELECT_HISTORY = `
 SELECT id, version, name, '' AS key_hash, grants, is_revoked, toUnixTimestamp64Milli(expires_at) AS expires_ms,
     changed_by, toUnixTimestamp64Milli(changed_at) AS changed_ms
-FROM api_keys WHERE id = {id:String} ORDER BY version DESC LIMIT {limit:UInt32}`;
+FROM api_keys WHERE id = {id:String} AND version < {before:UInt64} ORDER BY version DESC LIMIT {limit:UInt32}`;
 
 const SELECT_SINCE = `
 SELECT id, version, name, '' AS key_hash, grants, is_revoked, toUnixTimestamp64Milli(expires_at) AS expires_ms,
@@ -148,8 +149,9 @@ export class ApiKeyTable {
   }
 
   /** Newest first; without the hashes. */
-  async history(id: string, limit: number): Promise<ApiKey[]> {
-    return (await this.#store.query<KeyRow>(SELECT_HISTORY, { id, limit })).map(toKey);
+  async history(id: string, range: VersionRange): Promise<ApiKey[]> {
+    const rows = await this.#store.query<KeyRow>(SELECT_HISTORY, { id, ...versionParams(range) });
+    return rows.map(toKey);
   }
 
   /** When keys were used last, milliseconds since the epoch, by id. */

@@ -6,6 +6,7 @@ import { MAX_JOINED, writeJoined } from '../joined-change.ts';
 import type { Role } from '../route.ts';
 import { type Scope, UNSCOPED } from '../scope.ts';
 import { formatTime, toSqlTime } from '../time-input.ts';
+import { type VersionRange, versionParams } from '../version-history.ts';
 import { nextVersion } from '../versioned.ts';
 import { parseGrants } from './grants.ts';
 
@@ -60,7 +61,7 @@ FROM users AS u`;
 const SELECT_HISTORY = `
 SELECT name, version, '' AS password_hash, grants, is_disabled, is_removed, changed_by,
     toUnixTimestamp64Milli(changed_at) AS changed_ms
-FROM users WHERE name = {name:String} ORDER BY version DESC LIMIT {limit:UInt32}`;
+FROM users WHERE name = {name:String} AND version < {before:UInt64} ORDER BY version DESC LIMIT {limit:UInt32}`;
 
 const SELECT_SINCE = `
 SELECT name, version, password_hash, grants, is_disabled, is_removed, changed_by,
@@ -91,8 +92,8 @@ export class UserTable {
   }
 
   /** Newest first. */
-  async history(name: string, limit: number): Promise<UserVersion[]> {
-    const rows = await this.#store.query<UserRow>(SELECT_HISTORY, { name, limit });
+  async history(name: string, range: VersionRange): Promise<UserVersion[]> {
+    const rows = await this.#store.query<UserRow>(SELECT_HISTORY, { name, ...versionParams(range) });
     return rows.map((row) => ({ ...toUser(row), isRemoved: row.is_removed }));
   }
 

@@ -6,6 +6,7 @@ import type { QueryOptions, QueryPort } from '../../pipeline/query-port.ts';
 import { ROLES, type Role } from '../route.ts';
 import { type Scope, UNSCOPED } from '../scope.ts';
 import { Turns } from '../turns.ts';
+import type { VersionRange } from '../version-history.ts';
 import { checkGrant, formatGrants, parseGrants } from './grants.ts';
 import { checkPassword, newRandomPassword, PasswordHasher } from './passwords.ts';
 
@@ -60,7 +61,7 @@ export interface Users {
   /** Errors as of `change`. */
   remove(name: string, changing: Changing): Promise<User>;
   /** Newest first; empty when there never was such a user. */
-  history(name: string, limit: number): Promise<UserVersion[]>;
+  history(name: string, range: VersionRange): Promise<UserVersion[]>;
   /** The user when name and password fit and the user is not disabled. */
   verify(name: string, password: string): Promise<User | undefined>;
   /**
@@ -140,8 +141,8 @@ class TableUsers implements Users {
     return this.#replace(name, changing, (row) => ({ ...row, password_hash: '', is_removed: true }));
   }
 
-  history(name: string, limit: number): Promise<UserVersion[]> {
-    return this.#table.history(name, limit);
+  history(name: string, range: VersionRange): Promise<UserVersion[]> {
+    return this.#table.history(name, range);
   }
 
   async verify(name: string, password: string): Promise<User | undefined> {

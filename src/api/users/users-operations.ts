@@ -4,7 +4,7 @@
 import { Type } from 'typebox';
 import { ScopeSchema } from '../auth/grants.ts';
 import type { User, UserVersion } from '../auth/user-table.ts';
-import { ETAG_HEADER, exampleList, HistoryQuery, IfMatchHeader, ListOf, ListQuery } from '../list-schemas.ts';
+import { ETAG_HEADER, exampleList, IfMatchHeader, ListOf, ListQuery } from '../list-schemas.ts';
 import { jsonAnswer, jsonContent, type Operation } from '../openapi/operation.ts';
 import { EXAMPLE_TIME, Timestamp } from '../openapi/schemas.ts';
 import { ROLES } from '../route.ts';
@@ -127,10 +127,10 @@ export const USER_HISTORY: Operation = {
   id: 'listUserVersions',
   summary: 'What a user was, newest first',
   tag: 'users',
-  query: HistoryQuery,
+  query: ListQuery,
   answers: {
     200: jsonAnswer(
-      'The newest versions',
+      'One page',
       ListOf(UserVersionSchema, 'UserHistory'),
       exampleList({ ...EXAMPLE, removed: false }),
     ),

@@ -8,10 +8,11 @@ import type { User, Users } from '../auth/users.ts';
 import type { HttpResponse } from '../http/port.ts';
 import { readJson } from '../json-body.ts';
 import { decodeKeyset, encodeKeyset } from '../keyset-cursor.ts';
-import { HistoryQuery, ListQuery, pageInfo } from '../list-schemas.ts';
+import { ListQuery, pageInfo } from '../list-schemas.ts';
 import { jsonResponse } from '../problem.ts';
 import { readQuery } from '../read-query.ts';
 import type { RequestContext, Route } from '../route.ts';
+import { readVersions } from '../version-history.ts';
 import { checkIfMatch, versionedResponse } from '../versioned.ts';
 import {
   CHANGE_USER,
@@ -148,12 +149,16 @@ async function removeUser(
   return { status: 204, headers: {} };
 }
 
-async function listVersions({ params, query }: RequestContext, { users }: UsersPorts): Promise<HttpResponse> {
-  const { limit } = readQuery(query, HistoryQuery);
+async function listVersions(
+  { params, query }: RequestContext,
+  { users, cursorSecret: secret }: UsersPorts,
+): Promise<HttpResponse> {
+  const asked = readQuery(query, ListQuery);
   const name = params['name'] ?? '';
-  const versions = await users.history(name, limit);
+  const seal = { binding: `${BINDING} history ${name}`, secret };
+  const { versions, next } = await readVersions(asked, seal, (range) => users.history(name, range));
   if (versions.length === 0) throw noUser(name);
-  return jsonResponse({ data: versions.map(toUserVersionJson), page: pageInfo(limit, null) });
+  return jsonResponse({ data: versions.map(toUserVersionJson), page: pageInfo(asked.limit, next) });
 }
 
 function userResponse(user: User, status = 200): HttpResponse {
