@@ -95,6 +95,22 @@ describe('nobody locks a user out', () => {
     expect(attempt('another', 'elsewhere')).toBe(0);
   });
 
+  it('by failing under the same name at the same address, where the user is known: it takes a few seconds', () => {
+    let attemptCount = 0;
+    for (let i = 0; i < 3600; i++) {
+      if (attempt('admin', 'office', true) === 0) attemptCount++;
+      const wait = attempt('admin', 'office', true);
+      expect(wait).toBeLessThanOrEqual(5);
+      nowMs += 1000;
+    }
+    // Guessing stays slow.
+    expect(attemptCount).toBeLessThan(3600 / 5 + 10);
+    nowMs += 5000;
+    expect(attempt('admin', 'office', true)).toBe(0);
+    limiter.succeeded({ username: 'admin', address: 'office', isKnown: true });
+    expect(attempt('admin', 'office', true)).toBe(0);
+  });
+
   it('by logging in well many times from new addresses', () => {
     for (let i = 0; i < 200; i++) {
       const login = { username: 'ann', address: `hotel ${i}`, isKnown: false };
@@ -104,22 +120,41 @@ describe('nobody locks a user out', () => {
   });
 });
 
-it('forgets the oldest of more than 10,000 counts', () => {
-  for (let i = 0; i < 5; i++) attempt('ann', '1');
-  expect(attempt('ann', '1')).toBe(1);
-  // Three counts each: user at address, address, user.
-  fail(
-    3300,
-    (i) => `user ${i}`,
-    (i) => `address ${i}`,
-  );
-  expect(attempt('ann', '1')).toBe(1);
-  fail(
-    100,
-    (i) => `other ${i}`,
-    (i) => `place ${i}`,
-  );
-  expect(attempt('ann', '1')).toBe(0);
+describe('counts', () => {
+  /** Logins that fail once each, of users and from addresses that nobody has seen. */
+  const junk = (count: number, name: string) =>
+    fail(
+      count,
+      (i) => `${name} ${i}`,
+      (i) => `${name} ${i}`,
+    );
+
+  it('are forgotten, the oldest first, when there are more than 10,000', () => {
+    for (let i = 0; i < 4; i++) attempt('ann', '1');
+    junk(9900, 'user');
+    expect([attempt('ann', '1'), attempt('ann', '1')]).toEqual([0, 1]);
+    for (let i = 0; i < 4; i++) attempt('bob', '2');
+    junk(10_000, 'other');
+    expect([attempt('bob', '2'), attempt('bob', '2')]).toEqual([0, 0]);
+  });
+
+  it('that hold back are not forgotten for any number of others', () => {
+    fail(
+      30,
+      () => 'admin',
+      (i) => `attacker ${i}`,
+    );
+    for (let i = 0; i < 5; i++) attempt('ann', '1');
+    fail(
+      50,
+      (i) => `user ${i}`,
+      () => 'office',
+    );
+    junk(25_000, 'junk');
+    expect(attempt('admin', 'never seen')).toBe(1);
+    expect(attempt('ann', '1')).toBe(1);
+    expect(attempt('nobody', 'office')).toBe(1);
+  });
 });
 
 it('keeps the values of a set that were added last', () => {
