@@ -22,7 +22,7 @@ import { Cors } from './cors.ts';
 import { Front } from './front.ts';
 import { probeRoutes, statusRoutes } from './health/health-routes.ts';
 import { Ledger } from './health/ledger.ts';
-import { ByteBudget } from './ingest/byte-budget.ts';
+import { ByteBudget, toBudgetLimits } from './ingest/byte-budget.ts';
 import { ingestRoutes } from './ingest/ingest-routes.ts';
 import { lettersRoutes } from './letters/letters-routes.ts';
 import { RateLimits } from './limits/rate-limits.ts';
@@ -73,6 +73,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   const currentKeys = new CurrentKeys({ keys: apiKeys, telemetry, now });
   const auth = createAuth({ store: accessStore, users, keys, currentKeys, telemetry, now }, options);
   const { maxBodyBytes, bodyBudgetBytes, metricsToken, hasTls, quotas } = options;
+  const budget = new ByteBudget(toBudgetLimits(bodyBudgetBytes, maxBodyBytes));
   const limits = quotas === undefined ? undefined : new RateLimits(quotas, now);
   const openStream = limits && ((username: string) => limits.openStream(username));
   const tail = new LogsTail(
@@ -81,9 +82,7 @@ export function createApp(ports: AppPorts, options: AppOptions): Front {
   );
   const routes = [
     ...authRoutes(auth),
-    ...(ingest === undefined
-      ? []
-      : ingestRoutes({ ingest, telemetry, maxBodyBytes, budget: new ByteBudget(bodyBudgetBytes) })),
+    ...(ingest === undefined ? [] : ingestRoutes({ ingest, telemetry, maxBodyBytes, budget })),
     ...usersRoutes({ users, currentUsers: auth.currentUsers, cursorSecret }),
     ...apiKeysRoutes({ keys: apiKeys, currentKeys, cursorSecret, now }),
     ...auditRoutes({ store, cursorSecret, now }),

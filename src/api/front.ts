@@ -219,14 +219,16 @@ export class Front {
   }
 }
 
-/** The same request, whose body is charged as it was sent. */
+/** The same request, whose body is charged as it arrives, also one that never ends. */
 function chargeBody(request: HttpRequest, allowance: Allowance): HttpRequest {
   return {
     ...request,
-    async readBody(maxBytes) {
-      const body = await request.readBody(maxBytes);
-      allowance.charge(REQUEST_BYTES + body.byteLength);
-      return body;
+    readBody(maxBytes, onBytes) {
+      allowance.charge(REQUEST_BYTES);
+      return request.readBody(maxBytes, (byteCount) => {
+        allowance.charge(byteCount);
+        onBytes?.(byteCount);
+      });
     },
   };
 }

@@ -1,4 +1,5 @@
 /** The settings of the API thread, as the configuration and the opened store give them. */
+import { bodyBudgetBytes } from '../api/ingest/byte-budget.ts';
 import type { Config } from '../config.ts';
 import type { ApiSettings } from '../pipeline/api-protocol.ts';
 import type { OpenedStore } from '../store/open-store.ts';
@@ -8,8 +9,6 @@ export const REQUEST_DEADLINE_MS = 30_000;
 /** What requests under way may still take once the program is to end. */
 export const HTTP_STOP_MS = 2000;
 const DAY_MS = 86_400_000;
-/** Share of the memory budget that HTTP bodies under way may hold. */
-const BODY_SHARE = 0.1;
 
 export interface ApiFacts extends Pick<ApiSettings, 'letterKeys' | 'cursorSecret'> {
   readonly opened: OpenedStore;
@@ -25,7 +24,7 @@ export function apiSettings(config: Config, { opened, ...facts }: ApiFacts): Api
     keyRotationMs: config.tokenKeyDays * DAY_MS,
     ...facts,
     maxBodyBytes: config.maxBodyBytes,
-    bodyBudgetBytes: Math.max(config.maxBodyBytes, Math.floor(config.memoryBudgetBytes * BODY_SHARE)),
+    bodyBudgetBytes: bodyBudgetBytes(config.maxBodyBytes, config.memoryBudgetBytes),
     requestDeadlineMs: REQUEST_DEADLINE_MS,
     corsOrigins: config.corsOrigins,
     trustedProxies: config.trustedProxies,

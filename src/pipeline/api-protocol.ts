@@ -48,7 +48,7 @@ export interface ApiSettings {
   /** Keys of the dead letters, likewise. */
   readonly letterKeys: readonly Uint8Array[];
   readonly maxBodyBytes: number;
-  /** Bytes that bodies under way may hold together; beyond it 429. */
+  /** Bytes that bodies under way may hold together, one user or key at most a part of them; beyond it 429. */
   readonly bodyBudgetBytes: number;
   readonly quotas?: RateQuotas;
   /** Origins whose pages may call the API. */

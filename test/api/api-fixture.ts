@@ -27,6 +27,8 @@ import { TEST_LETTER_KEY } from '../support/letters.ts';
 
 export const SERVERS = ['uws', 'node'] as const;
 export const MAX_BODY_BYTES = 100_000;
+/** Twice the largest body, encoded and decoded, as by default. */
+const BODY_BUDGET_BYTES = 4 * MAX_BODY_BYTES;
 const KEY_ROTATION_MS = 30 * 86_400_000;
 
 /** Keeps bodies and gives the outcome that the test set. */
@@ -109,6 +111,7 @@ export interface ApiFixtureOptions {
   readonly corsOrigins?: readonly string[];
   readonly trustedProxies?: readonly string[];
   readonly metricsToken?: string;
+  readonly maxBodyBytes?: number;
   readonly bodyBudgetBytes?: number;
   readonly tail?: AppOptions['tail'];
   /** What a pipeline tells of what it stores; default none. */
@@ -150,7 +153,7 @@ export async function startApi(
     },
     {
       maxBodyBytes: MAX_BODY_BYTES,
-      bodyBudgetBytes: 10 * MAX_BODY_BYTES,
+      bodyBudgetBytes: BODY_BUDGET_BYTES,
       hasTls: false,
       keyRotationMs: KEY_ROTATION_MS,
       ...options,

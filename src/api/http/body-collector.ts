@@ -2,7 +2,7 @@
  * Collects the chunks of one request body into one ArrayBuffer. Until somebody asks for the body at most the
  * first chunk is kept and the sender is paused, so that a refused request costs no memory.
  */
-import { MillraceError } from '../../errors.ts';
+import { MillraceError, toMillraceError } from '../../errors.ts';
 
 export interface BodyFlow {
   pause(): void;
@@ -11,13 +11,17 @@ export interface BodyFlow {
 
 interface Reader {
   readonly maxBytes: number;
+  readonly onBytes: ((byteCount: number) => void) | undefined;
   readonly resolve: (body: ArrayBuffer) => void;
   readonly reject: (error: MillraceError) => void;
 }
 
+/** What the memory for a body of declared length begins with; it doubles as bytes arrive, up to that length. */
+const FIRST_BYTES = 65_536;
+
 /**
  * Modes: `waiting` (no reader: one chunk kept, sender paused) → `reading` → `discarding` (refused or answered:
- * bytes are dropped). The declared length, where there is one, sizes the buffer once: no second copy.
+ * bytes are dropped). A declared length is where the memory ends up, not where it begins: it may never be sent.
  */
 export class BodyCollector {
   readonly #declaredBytes: number | undefined;
@@ -42,22 +46,24 @@ export class BodyCollector {
     return this.#isComplete;
   }
 
-  read(maxBytes: number): Promise<ArrayBuffer> {
+  read(maxBytes: number, onBytes?: (byteCount: number) => void): Promise<ArrayBuffer> {
     return new Promise((resolve, reject) => {
       if (this.#reader !== undefined || this.#isDiscarding) {
         reject(new MillraceError('internal', 'The body of a request can be read only once.'));
         return;
       }
-      this.#reader = { maxBytes, resolve, reject };
+      this.#reader = { maxBytes, onBytes, resolve, reject };
       if (Math.max(this.#byteCount, this.#declaredBytes ?? 0) > maxBytes) {
         this.#refuseSize();
         return;
       }
-      if (this.#declaredBytes !== undefined) this.#target = new Uint8Array(this.#declaredBytes);
+      if (this.#declaredBytes !== undefined) {
+        this.#target = new Uint8Array(Math.min(this.#declaredBytes, FIRST_BYTES));
+      }
       const early = this.#chunks;
       this.#chunks = [];
       this.#byteCount = 0;
-      for (const chunk of early) this.#keep(chunk);
+      for (const chunk of early) this.#take(chunk);
       if (this.#isComplete) this.#finish();
       else this.#unpause();
     });
@@ -69,10 +75,12 @@ export class BodyCollector {
     if (!this.#isDiscarding) {
       if (this.#reader === undefined) this.#keepEarly(chunk, isLast);
       else if (this.#byteCount + chunk.byteLength > this.#reader.maxBytes) this.#refuseSize();
-      else this.#keep(chunk);
+      else this.#take(chunk);
     }
     if (isLast) {
       this.#finish();
+      // What comes next on the connection is another request.
+      this.#unpause();
       this.#onComplete?.();
     }
   }
@@ -106,15 +114,34 @@ export class BodyCollector {
     this.#flow.pause();
   }
 
-  #keep(chunk: Uint8Array): void {
-    if (this.#target === undefined) this.#chunks.push(chunk.slice());
-    else if (this.#byteCount + chunk.byteLength <= this.#target.byteLength) {
-      this.#target.set(chunk, this.#byteCount);
-    } else {
-      // More than was declared: the servers' parsers end a body at its declared length.
-      throw new MillraceError('internal', 'A body is longer than its Content-Length.');
+  #take(chunk: Uint8Array): void {
+    if (this.#isDiscarding) return;
+    try {
+      this.#reader?.onBytes?.(chunk.byteLength);
+    } catch (error) {
+      this.fail(toMillraceError(error));
+      return;
     }
-    this.#byteCount += chunk.byteLength;
+    this.#keep(chunk);
+  }
+
+  #keep(chunk: Uint8Array): void {
+    const endBytes = this.#byteCount + chunk.byteLength;
+    if (this.#target === undefined) this.#chunks.push(chunk.slice());
+    else this.#targetFor(this.#target, endBytes).set(chunk, this.#byteCount);
+    this.#byteCount = endBytes;
+  }
+
+  #targetFor(target: Uint8Array<ArrayBuffer>, endBytes: number): Uint8Array {
+    if (endBytes <= target.byteLength) return target;
+    const { byteLength: oldBytes } = target;
+    const newBytes = Math.min(this.#declaredBytes ?? Infinity, Math.max(endBytes, 2 * oldBytes));
+    // More than was declared: the servers' parsers end a body at its declared length.
+    if (newBytes < endBytes) throw new MillraceError('internal', 'A body is longer than its Content-Length.');
+    const grown = new Uint8Array(newBytes);
+    grown.set(target);
+    this.#target = grown;
+    return grown;
   }
 
   #finish(): void {
@@ -142,7 +169,8 @@ export class BodyCollector {
   }
 }
 
-function concatenate(chunks: readonly Uint8Array[], byteCount: number): Uint8Array<ArrayBuffer> {
+/** In memory of its own, which may be moved. */
+export function concatenate(chunks: readonly Uint8Array[], byteCount: number): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(byteCount);
   let position = 0;
   for (const chunk of chunks) {

@@ -77,7 +77,7 @@ export class Exchange {
     const request: HttpRequest = {
       ...this.#head,
       signal: this.#abort.signal,
-      readBody: (maxBytes) => this.#body.read(maxBytes),
+      readBody: (maxBytes, onBytes) => this.#body.read(maxBytes, onBytes),
     };
     try {
       this.#answer(await this.#options.handler(request));

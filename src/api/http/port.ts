@@ -22,9 +22,10 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
   /**
    * The whole body in memory of its own, which may be moved. Call it once. Rejects with `payload_too_large` past
-   * `maxBytes` and with `bad_request` when the client went away.
+   * `maxBytes` and with `bad_request` when the client went away. `onBytes` is told of bytes as they arrive, before
+   * they are kept; what it throws refuses the body.
    */
-  readBody(maxBytes: number): Promise<ArrayBuffer>;
+  readBody(maxBytes: number, onBytes?: (byteCount: number) => void): Promise<ArrayBuffer>;
 }
 
 /**

@@ -1,15 +1,17 @@
 /**
  * Undoes the Content-Encoding of a body, never beyond a limit.
  */
-import { promisify } from 'node:util';
-import { gunzip, inflate } from 'node:zlib';
+import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib';
 import { MillraceError, quoteValue } from '../../errors.ts';
+import { concatenate } from '../http/body-collector.ts';
 import { badRequest } from '../problem.ts';
 
-const DECODERS: Readonly<Record<string, (input: ArrayBuffer, options: object) => Promise<Buffer>>> = {
-  gzip: promisify(gunzip) as (input: ArrayBuffer, options: object) => Promise<Buffer>,
-  'x-gzip': promisify(gunzip) as (input: ArrayBuffer, options: object) => Promise<Buffer>,
-  deflate: promisify(inflate) as (input: ArrayBuffer, options: object) => Promise<Buffer>,
+/** Fewer and larger steps than by default. */
+const OPTIONS = { chunkSize: 65_536 };
+const DECODERS: Readonly<Record<string, () => Gunzip | Inflate>> = {
+  gzip: () => createGunzip(OPTIONS),
+  'x-gzip': () => createGunzip(OPTIONS),
+  deflate: () => createInflate(OPTIONS),
 };
 
 /** True when the body must be decoded; throws `unsupported_media_type` for an encoding that is not known. */
@@ -22,23 +24,33 @@ export function isEncoded(encoding: string | undefined): encoding is string {
   );
 }
 
-/** Throws 413 when more than `maxBytes` come out, 400 when the bytes are not what they are said to be. */
+/**
+ * Throws 413 when more than `maxBytes` come out, 400 when the bytes are not what they are said to be. `onBytes` is
+ * told of bytes as they come out; what it throws ends the decoding.
+ */
 export async function decodeBody(
   body: ArrayBuffer,
   encoding: string,
-  maxBytes: number,
+  { maxBytes, onBytes }: { readonly maxBytes: number; readonly onBytes: (byteCount: number) => void },
 ): Promise<ArrayBuffer> {
-  const decode = DECODERS[encoding.toLowerCase()];
-  if (decode === undefined) return body;
-  let decoded: Buffer;
+  const decoder = DECODERS[encoding.toLowerCase()]?.();
+  if (decoder === undefined) return body;
+  decoder.end(new Uint8Array(body));
+  const chunks: Uint8Array[] = [];
+  let byteCount = 0;
   try {
-    decoded = await decode(body, { maxOutputLength: maxBytes });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      throw new MillraceError('payload_too_large', `The decoded body is larger than ${maxBytes} bytes.`);
+    for await (const chunk of decoder as AsyncIterable<Buffer>) {
+      byteCount += chunk.byteLength;
+      if (byteCount > maxBytes) throw tooLarge(maxBytes);
+      onBytes(chunk.byteLength);
+      chunks.push(chunk);
     }
-    throw badRequest(`The body is not valid ${encoding}.`);
+  } catch (error) {
+    throw error instanceof MillraceError ? error : badRequest(`The body is not valid ${encoding}.`);
   }
-  // A buffer of zlib may share its memory; what is moved on must not.
-  return new Uint8Array(decoded).buffer;
+  return concatenate(chunks, byteCount).buffer;
+}
+
+function tooLarge(maxBytes: number): MillraceError {
+  return new MillraceError('payload_too_large', `The decoded body is larger than ${maxBytes} bytes.`);
 }

@@ -4,13 +4,13 @@
 import { MillraceError } from '../../errors.ts';
 import type { IngestOutcome, IngestPort } from '../../pipeline/ingest-port.ts';
 import type { Telemetry } from '../../telemetry.ts';
-import type { HttpRequest, HttpResponse } from '../http/port.ts';
+import type { HttpResponse } from '../http/port.ts';
 import { jsonResponse, problemResponse } from '../problem.ts';
 import type { RequestContext, Route } from '../route.ts';
 import { isScoped } from '../scope.ts';
 import { decodeBody, isEncoded } from './body-encoding.ts';
 import { formatOfType, sniffFormat } from './body-format.ts';
-import type { ByteBudget } from './byte-budget.ts';
+import type { ByteBudget, ByteHold } from './byte-budget.ts';
 import { readIdempotencyKey, toIngestKey } from './idempotency-key.ts';
 import { postLogsOperation } from './ingest-operations.ts';
 
@@ -38,12 +38,10 @@ async function postLogs(context: RequestContext, ports: IngestPorts): Promise<Ht
   const key = readIdempotencyKey(request.headers);
   const declaredFormat = formatOfType(request.headers.get('content-type'));
   const encoding = request.headers.get('content-encoding');
-  const declaredBytes = Number(request.headers.get('content-length') ?? maxBodyBytes);
-  // What comes out of an encoded body is known only at its end.
-  const decodedBytes = isEncoded(encoding) ? maxBodyBytes : 0;
-  const reservedBytes = Math.min(declaredBytes, maxBodyBytes) + decodedBytes;
-  return await budget.spend(reservedBytes, async () => {
-    const body = await readDecoded(request, encoding, maxBodyBytes);
+  const isDecoded = isEncoded(encoding);
+  return await budget.spend(principal.username, async (hold) => {
+    const sent = await request.readBody(maxBodyBytes, (byteCount) => hold.take(byteCount));
+    const body = isDecoded ? await decode(sent, encoding, { hold, maxBodyBytes }) : sent;
     const format = declaredFormat ?? sniffFormat(body);
     const { username, scope } = principal;
     const ingestKey = key === undefined ? undefined : toIngestKey(key, { username, body, format, scope });
@@ -54,13 +52,17 @@ async function postLogs(context: RequestContext, ports: IngestPorts): Promise<Ht
   });
 }
 
-async function readDecoded(
-  request: HttpRequest,
-  encoding: string | undefined,
-  maxBytes: number,
+/** The encoded bytes are held until the last of them is decoded. */
+async function decode(
+  sent: ArrayBuffer,
+  encoding: string,
+  { hold, maxBodyBytes: maxBytes }: { readonly hold: ByteHold; readonly maxBodyBytes: number },
 ): Promise<ArrayBuffer> {
-  const body = await request.readBody(maxBytes);
-  return isEncoded(encoding) ? await decodeBody(body, encoding, maxBytes) : body;
+  const sentBytes = sent.byteLength;
+  const onBytes = (byteCount: number): void => hold.take(byteCount);
+  const body = await decodeBody(sent, encoding, { maxBytes, onBytes });
+  hold.giveBack(sentBytes);
+  return body;
 }
 
 function countOutOfScope(outcome: IngestOutcome, telemetry: Telemetry): void {

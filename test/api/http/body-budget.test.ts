@@ -13,7 +13,7 @@ const BODY_BYTES = 1000;
 const HEAD = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${BODY_BYTES}\r\n`;
 
 describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
-  const budget = new ByteBudget(3 * BODY_BYTES);
+  const budget = new ByteBudget({ capacityBytes: 3 * BODY_BYTES, shareBytes: BODY_BYTES });
   let server: HttpServer;
   let port = 0;
 
@@ -25,8 +25,8 @@ describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
         port: 0,
         requestDeadlineMs: 1500,
         handler: (request) =>
-          budget.spend(BODY_BYTES, async () => {
-            await request.readBody(BODY_BYTES);
+          budget.spend('ann', async (hold) => {
+            await request.readBody(BODY_BYTES, (byteCount) => hold.take(byteCount));
             return { status: 200, headers: {} };
           }),
         failure: (error) => problemResponse(error),
@@ -45,9 +45,9 @@ describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
     slow.send(`${HEAD}\r\nabc`);
     asking.send(`${HEAD}Expect: 100-continue\r\n\r\n`);
     gone.send(`${HEAD}\r\nabc`);
-    await expect.poll(() => budget.usedBytes).toBe(3 * BODY_BYTES);
+    await expect.poll(() => budget.usedBytes).toBe(6);
     gone.destroy();
-    await expect.poll(() => budget.usedBytes).toBe(2 * BODY_BYTES);
+    await expect.poll(() => budget.usedBytes).toBe(3);
     expect(await slow.until(/\r\n\r\n.*deadline_exceeded/)).toContain('HTTP/1.1 503');
     expect(await asking.until(/\r\n\r\n.*deadline_exceeded/)).toContain('HTTP/1.1 503');
     expect(budget.usedBytes).toBe(0);

@@ -98,6 +98,20 @@ describe.each(['uws', 'node'] as const)('HTTP server %s', (kind) => {
     expect(await answer.json()).toMatchObject({ bodyBytes: MAX_BODY_BYTES });
   });
 
+  it('reads on from a connection whose last body came at once and was asked for late', async () => {
+    handler = async (request) => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return await echo(request);
+    };
+    const raw = await openRaw(port);
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+    raw.send(`${head}3\r\nabc\r\n0\r\n\r\n`);
+    await raw.until(/bodyText":"abc"/);
+    raw.send(`${head}3\r\nxyz\r\n0\r\n\r\n`);
+    expect(await raw.until(/bodyText":"xyz"/, 2000)).not.toContain('HTTP/1.1 400');
+    raw.destroy();
+  });
+
   it('gives the body memory of its own, of exactly its length', async () => {
     handler = async (request) => {
       const body = await request.readBody(100);
