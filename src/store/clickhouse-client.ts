@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { ClickHouseLogLevel, type ClickHouseSettings, createClient, parseError } from '@clickhouse/client';
 import { MillraceError } from '../errors.ts';
 import { toUnreadablePart, type UnreadablePart } from './index-repair.ts';
+import { rowsOf } from './row-stream.ts';
 import { type Selection, toSelection } from './selection.ts';
 import { type Operation, toStoreError } from './store-errors.ts';
 
@@ -150,17 +151,15 @@ export class Store {
     });
   }
 
-  /** Rows in chunks as they come, for results of any size. Leaving the loop early ends the request. */
+  /** Rows in chunks as they come, for results of any size. Leaving the loop early, or the signal, ends the request. */
   async *stream<Row>(sql: string, params: Params = {}, options: RequestOptions = {}): AsyncGenerator<Row[]> {
     const streaming = { ...options, settings: { ...options.settings, wait_end_of_query: 0 } };
     let statement: Statement = { query: sql, ...request(params, streaming) };
     for (let mayRepeat = true; ; mayRepeat = false) {
       try {
         const result = await this.#client.query({ ...statement, format: 'JSONEachRow' });
-        for await (const chunk of result.stream<Row>()) {
+        for await (const rows of rowsOf<Row>(result.stream<Row>(), options.signal)) {
           mayRepeat = false;
-          const rows: Row[] = [];
-          for (const row of chunk) rows.push(row.json());
           yield rows;
         }
         return;
