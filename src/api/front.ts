@@ -12,9 +12,10 @@ import { Cors } from './cors.ts';
 import { deprecationFields } from './deprecation.ts';
 import type { FailedRequest, HttpRequest, HttpResponse } from './http/port.ts';
 import type { Allowance } from './limits/allowance.ts';
+import { QuerySlots } from './limits/query-slots.ts';
 import type { RateLimits } from './limits/rate-limits.ts';
 import { badRequest, problemResponse } from './problem.ts';
-import { chargeQueries } from './query-limits.ts';
+import { openAccount } from './query-limits.ts';
 import type { Principal, PublicContext, Route } from './route.ts';
 import { Router } from './router.ts';
 import { tally } from './tally.ts';
@@ -60,6 +61,7 @@ export class Front {
   readonly #ports: FrontPorts;
   readonly #cors: Cors;
   readonly #commonHeaders: Readonly<Record<string, string>>;
+  readonly #querySlots = new QuerySlots();
   readonly #countLimited: () => void;
 
   constructor(routes: readonly Route[], ports: FrontPorts) {
@@ -161,11 +163,14 @@ export class Front {
     if (takesTicket) query.delete('ticket');
     checkAccess(route, principal);
     checkQuery(query, route);
-    if (allowance === undefined) return await route.handle({ ...context, principal });
     if (isIngest) {
-      return await route.handle({ ...context, principal, request: chargeBody(request, allowance) });
+      const charged = allowance === undefined ? request : chargeBody(request, allowance);
+      return await route.handle({ ...context, principal, request: charged });
     }
-    chargeQueries(request.signal, (rowCount) => allowance.charge(rowCount));
+    openAccount(request.signal, {
+      charge: (rowCount) => allowance?.charge(rowCount),
+      run: (work) => this.#querySlots.run(username, request.signal, work),
+    });
     return await route.handle({ ...context, principal });
   }
 

@@ -3,6 +3,7 @@
  */
 import { MillraceError } from '../errors.ts';
 import type { QueryOptions, QueryPort, QuerySelection } from '../pipeline/query-port.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 interface LimitedStatement {
   readonly sql: string;
@@ -86,22 +87,28 @@ const NO_SPACE_CODE = 243;
 const MEMORY_LIMIT_CODE = 241;
 const CANNOT_COMPILE_REGEXP_CODE = 427;
 
-type Charge = (rowCount: number) => void;
-
-/** By the signal of the request, which every query of it carries. */
-const charges = new WeakMap<AbortSignal, Charge>();
-/** A query without an end does not tell what it read: it is charged as if it had read this fast. */
-const ROWS_PER_UNFINISHED_MS = 10_000;
-
-/** From now on `charge` is told the rows that queries under `signal` read. */
-export function chargeQueries(signal: AbortSignal, charge: Charge): void {
-  charges.set(signal, charge);
+/** On whose account queries run. */
+export interface QueryAccount {
+  /** Told the rows that were read. */
+  readonly charge: (rowCount: number) => void;
+  /** Runs a query when it may; absent: at once. */
+  readonly run?: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** Queries under `to` are charged as those under `from` are. */
+/** By the signal of the request, which every query of it carries. */
+const accounts = new WeakMap<AbortSignal, QueryAccount>();
+/** A query that does not tell what it read is charged as if it had read this fast. */
+const ROWS_PER_UNTOLD_MS = 10_000;
+
+/** From now on queries under `signal` run on that account. */
+export function openAccount(signal: AbortSignal, account: QueryAccount): void {
+  accounts.set(signal, account);
+}
+
+/** Queries under `to` are charged as those under `from` are; they do not wait for others. */
 export function shareCharge(from: AbortSignal, to: AbortSignal): void {
-  const charge = charges.get(from);
-  if (charge !== undefined) charges.set(to, charge);
+  const account = accounts.get(from);
+  if (account !== undefined) accounts.set(to, { charge: account.charge });
 }
 
 /** Runs one query of a client within the limits; one that would pass them is `query_too_costly`. */
@@ -110,35 +117,62 @@ export async function selectLimited<Row>(
   statement: LimitedStatement,
   signal: AbortSignal,
 ): Promise<QuerySelection<Row>> {
+  const account = accounts.get(signal);
+  const select = (): Promise<QuerySelection<Row>> => selectCharged<Row>(store, statement, signal);
+  return account?.run === undefined ? await select() : await account.run(select);
+}
+
+async function selectCharged<Row>(
+  store: QueryPort,
+  statement: LimitedStatement,
+  signal: AbortSignal,
+): Promise<QuerySelection<Row>> {
   const options: QueryOptions = { settings: { ...LIMITS, ...statement.settings }, signal };
-  const charge = charges.get(signal);
+  const account = accounts.get(signal);
   const startMs = performance.now();
   try {
-    const selection = await store.select<Row>(statement.sql, statement.params, options);
-    charge?.(selection.rowsRead);
+    const selection = await unlessAborted(
+      store.select<Row>(statement.sql, statement.params, options),
+      signal,
+    );
+    account?.charge(selection.rowsRead);
     return selection;
   } catch (error) {
-    charge?.(Math.ceil((performance.now() - startMs) * ROWS_PER_UNFINISHED_MS));
+    account?.charge(untoldRows(startMs));
     throw toRefusal(error, 'result');
   }
 }
 
-/** Rows of one statement of a client in chunks, without limits on their number or the time; charged as they come. */
+/**
+ * Rows of one statement of a client in chunks, without limits on their number or the time. ClickHouse does not tell
+ * what such a statement reads: the time is charged in which it is waited for, and the rows that come at the least.
+ */
 export async function* streamUncapped<Row>(
   store: QueryPort,
   statement: LimitedStatement,
   signal: AbortSignal,
 ): AsyncGenerator<readonly Row[]> {
   const settings = { ...STREAM_LIMITS, ...statement.settings };
-  const charge = charges.get(signal);
+  const account = accounts.get(signal);
+  let waitingSinceMs = performance.now();
+  let isWaiting = true;
   try {
     for await (const rows of store.stream<Row>(statement.sql, statement.params, { settings, signal })) {
-      charge?.(rows.length);
+      account?.charge(Math.max(rows.length, untoldRows(waitingSinceMs)));
+      isWaiting = false;
       yield rows;
+      isWaiting = true;
+      waitingSinceMs = performance.now();
     }
   } catch (error) {
     throw toRefusal(error, 'disk');
+  } finally {
+    if (isWaiting) account?.charge(untoldRows(waitingSinceMs));
   }
+}
+
+function untoldRows(startMs: number): number {
+  return Math.ceil((performance.now() - startMs) * ROWS_PER_UNTOLD_MS);
 }
 
 /** `tooMuch` is what ClickHouse can only mean by "too many rows or bytes". */

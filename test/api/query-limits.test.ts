@@ -8,7 +8,7 @@ import { LIVEZ } from '../../src/api/health/health-operations.ts';
 import { createHttpServer } from '../../src/api/http/server.ts';
 import { RateLimits } from '../../src/api/limits/rate-limits.ts';
 import { jsonResponse } from '../../src/api/problem.ts';
-import { chargeQueries, selectLimited, streamUncapped } from '../../src/api/query-limits.ts';
+import { openAccount, selectLimited, streamUncapped } from '../../src/api/query-limits.ts';
 import type { Route } from '../../src/api/route.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { SERVERS } from './api-fixture.ts';
@@ -125,24 +125,102 @@ describe('a stream', () => {
 });
 
 describe('what is charged', () => {
-  it('are the rows that were read, sent, or could have been read in the time', async () => {
-    const { store } = clickhouse;
+  const charging = (): { asked: AbortSignal; charged: number[] } => {
     const asked = signal();
     const charged: number[] = [];
-    chargeQueries(asked, (rowCount) => charged.push(rowCount));
+    openAccount(asked, { charge: (rowCount) => charged.push(rowCount) });
+    return { asked, charged };
+  };
+  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+  it('are the rows that were read, or could have been read in the time', async () => {
+    const { store } = clickhouse;
+    const { asked, charged } = charging();
     await selectLimited(store, { sql: 'SELECT sum(number) FROM numbers(12345)', params: {} }, asked);
     await selectLimited(store, { sql: 'SELECT 1', params: {} }, signal());
     expect(charged).toEqual([12_345]);
-    let sentCount = 0;
-    const stream = streamUncapped(store, { sql: 'SELECT number FROM numbers(500)', params: {} }, asked);
-    for await (const rows of stream) sentCount += rows.length;
-    expect(sentCount).toBe(500);
-    expect(charged.slice(1).reduce((sum, count) => sum + count, 0)).toBe(500);
     const settings = { max_rows_to_read: 1 };
     const refused = { sql: 'SELECT number FROM numbers(100000)', params: {}, settings };
     await expect(selectLimited(store, refused, asked)).rejects.toThrow();
     expect(charged.at(-1)).toBeGreaterThan(1000);
   });
+
+  it('is of a stream the time that ClickHouse took, not that of the reader, and all rows at the least', async () => {
+    const { store } = clickhouse;
+    const { asked, charged } = charging();
+    // Half a second for one row of half a million.
+    const sql = `SELECT number FROM numbers(500000) WHERE number % 500000 = 499999 AND sleepEachRow(0.5) = 0`;
+    for await (const rows of streamUncapped(store, { sql, params: {} }, asked)) expect(rows).toHaveLength(1);
+    expect(sum(charged)).toBeGreaterThan(500_000);
+    const before = sum(charged);
+    let sentCount = 0;
+    const many = { sql: 'SELECT number FROM numbers(50000)', params: {} };
+    for await (const rows of streamUncapped(store, many, asked)) {
+      sentCount += rows.length;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(sum(charged) - before).toBeGreaterThanOrEqual(sentCount);
+    expect(sum(charged) - before).toBeLessThan(4_000_000);
+  });
+
+  it('is also the time of a stream that is left before a row came', async () => {
+    const charged: number[] = [];
+    const leaving = new AbortController();
+    openAccount(leaving.signal, { charge: (rowCount) => charged.push(rowCount) });
+    const settings = { max_block_size: 10 };
+    const sql = 'SELECT number FROM numbers(10000) WHERE sleepEachRow(0.01) = 1';
+    const stream = streamUncapped(clickhouse.store, { sql, params: {}, settings }, leaving.signal);
+    setTimeout(() => leaving.abort(), 300);
+    await expect(stream.next()).rejects.toThrow();
+    expect(sum(charged)).toBeGreaterThan(1_000_000);
+  });
+});
+
+describe('queries of one user', () => {
+  it('run four at a time, and those of another do not wait for them', async () => {
+    const settings = { max_block_size: 1, log_comment: 'slots' };
+    const slow = 'SELECT count() FROM numbers(600) WHERE sleepEachRow(0.05) = 0';
+    const route = (path: string, sql: string): Route => ({
+      method: 'GET',
+      path,
+      access: 'read',
+      operation: LIVEZ,
+      handle: async ({ request }) =>
+        jsonResponse(await selectLimited(clickhouse.store, { sql, params: {}, settings }, request.signal)),
+    });
+    const front = new Front([route('/slow', slow), route('/quick', 'SELECT 1')], {
+      authenticate: async ({ headers }) => {
+        const username = headers.get('authorization') ?? '';
+        return { username, role: 'viewer', sessionId: 's', scope: {} };
+      },
+      telemetry: clickhouse.telemetry,
+      hasTls: false,
+    });
+    const leaving = new AbortController();
+    const ask = (path: string, username: string) =>
+      front.handle({
+        method: 'GET',
+        path,
+        query: '',
+        headers: new Map([['authorization', username]]),
+        remoteAddress: '127.0.0.1',
+        signal: leaving.signal,
+        readBody: () => Promise.reject(new Error('no body')),
+      });
+    const running = async () => {
+      const sql = "SELECT count() AS count FROM system.processes WHERE Settings['log_comment'] = 'slots'";
+      return (await clickhouse.store.query<{ count: number }>(sql))[0]?.count;
+    };
+    const slowAnswers = Array.from({ length: 16 }, () => ask('/slow', 'ann'));
+    await expect.poll(running, { timeout: 5000 }).toBe(4);
+    expect((await ask('/quick', 'bob')).status).toBe(200);
+    expect(await running()).toBe(4);
+    const late = await ask('/quick', 'ann');
+    expect([late.status, late.headers['Retry-After']]).toEqual([429, '5']);
+    leaving.abort();
+    await Promise.all(slowAnswers);
+    await expect.poll(running, { timeout: 5000 }).toBe(0);
+  }, 60_000);
 });
 
 describe.each(SERVERS)('behind %s', (kind) => {

@@ -108,16 +108,6 @@ export class TailReader {
   }
 
   #select<Row>(statement: TailStatement, signal: AbortSignal): Promise<QuerySelection<Row>> {
-    return unlessAborted(selectLimited<Row>(this.#store, statement, signal), signal);
+    return selectLimited<Row>(this.#store, statement, signal);
   }
-}
-
-/** A query that is cut off may leave its promise open for ever; nobody may wait for that. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return await new Promise<T>((resolve, reject) => {
-    const stop = (): void => reject(toMillraceError(signal.reason));
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop);
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }
