@@ -3,9 +3,10 @@
  * old, or by a command, and taken up when the next token is issued. Its public half is published before it signs
  * and for as long as one of its tokens could be valid; keys that others published are accepted until they expire.
  */
-import { errorMessage } from '../../errors.ts';
+import { errorMessage, MillraceError } from '../../errors.ts';
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import type { Telemetry } from '../../telemetry.ts';
+import { AskedKeys } from './asked-keys.ts';
 import { KeptRead } from './kept-read.ts';
 import { type ApiKeys, readSigningKey, replaceSigningKey, type SigningKey } from './key-files.ts';
 import { type PublishedKey, publishKey, readPublicKeys } from './public-keys.ts';
@@ -42,6 +43,7 @@ interface Lease {
 export class KeyRing {
   readonly #ports: KeyRingPorts;
   readonly #published: KeptRead<ReadonlyMap<string, PublishedKey>>;
+  readonly #asked = new AskedKeys();
   /** Ids of keys that were in this program's key file. */
   readonly #own = new RecentSet(MAX_OWN_KEYS);
   #current: SigningKey;
@@ -55,7 +57,7 @@ export class KeyRing {
     this.#published = new KeptRead({
       read: (signal) => {
         this.#takeUpFile();
-        return readPublicKeys(ports.store, { nowMs: ports.now(), signal });
+        return this.#readPublished(signal);
       },
       onFailure: (error) => this.#report(error),
       now: ports.now,
@@ -84,6 +86,9 @@ export class KeyRing {
     if (!KEY_ID.test(id)) return undefined;
     const known = await this.#lookUp(id);
     if (known !== undefined) return known;
+    if (!this.#asked.ask(id)) {
+      throw new MillraceError('store_unavailable', 'Too many unknown keys are looked up at the moment.');
+    }
     await this.#published.renew();
     return await this.#lookUp(id);
   }
@@ -106,7 +111,16 @@ export class KeyRing {
     // First, since reading them takes up the key file too.
     const published = (await this.#published.get())?.get(id);
     if (this.#isCurrent(id)) return this.#current;
+    this.#asked.use(id);
     return published !== undefined && this.#isGood(published.expiresMs) ? published.key : undefined;
+  }
+
+  async #readPublished(signal: AbortSignal): Promise<ReadonlyMap<string, PublishedKey>> {
+    const { store, now } = this.#ports;
+    const asked = this.#asked.all();
+    const published = await readPublicKeys(store, { nowMs: now(), asked, signal });
+    this.#asked.settle(asked, published);
+    return published;
   }
 
   #isCurrent(id: string): boolean {

@@ -16,6 +16,13 @@ interface KeyRow {
   readonly expires_ms: number;
 }
 
+interface ReadOptions {
+  readonly nowMs: number;
+  /** Ids. */
+  readonly asked: readonly string[];
+  readonly signal: AbortSignal;
+}
+
 export const MAX_KEYS = 64;
 /** In a millisecond: versions are microseconds since the epoch. */
 const MICROSECONDS = 1000;
@@ -29,15 +36,15 @@ SELECT id, argMax(k.x, k.version) AS x, toUnixTimestamp64Milli(argMax(k.expires_
 FROM auth_keys AS k
 GROUP BY id
 HAVING expires_ms > {now_ms:Int64} AND min(k.expires_at) > toDateTime64(0, 3, 'UTC')
-ORDER BY expires_ms DESC
-LIMIT {max_keys:UInt8}`;
+ORDER BY has({asked:Array(String)}, id) DESC, expires_ms DESC
+LIMIT {limit:UInt32}`;
 
-/** Those that have not expired, by id; the ones that last longest when there are too many. */
+/** Those that have not expired, by id; when there are too many, the `asked` ones and those that last longest. */
 export async function readPublicKeys(
   store: QueryPort,
-  { nowMs, signal }: { readonly nowMs: number; readonly signal: AbortSignal },
+  { nowMs, asked, signal }: ReadOptions,
 ): Promise<Map<string, PublishedKey>> {
-  const params = { now_ms: nowMs, max_keys: MAX_KEYS };
+  const params = { now_ms: nowMs, asked, limit: MAX_KEYS + asked.length };
   const rows = await store.query<KeyRow>(SELECT_KEYS, params, { signal });
   const keys = new Map<string, PublishedKey>();
   for (const { id, x, expires_ms: expiresMs } of rows) {

@@ -20,6 +20,10 @@ export class RecentSet {
     }
   }
 
+  values(): Iterable<string> {
+    return this.#values;
+  }
+
   has(value: string): boolean {
     return this.#values.has(value);
   }
