@@ -15,6 +15,13 @@ import { documentFaults } from '../support/openapi-rules.ts';
 import { type ApiFixture, PASSWORD, SERVERS, startApi } from './api-fixture.ts';
 import { insertLogs, insertSources } from './log-rows.ts';
 
+interface Described {
+  readonly components: {
+    readonly securitySchemes: Readonly<Record<string, { type: string; scheme?: string; name?: string }>>;
+  };
+  readonly paths: Readonly<Record<string, Readonly<Record<string, { security: object[] }>>>>;
+}
+
 let clickhouse: TestClickHouse;
 
 beforeAll(async () => {
@@ -58,6 +65,16 @@ describe.each(SERVERS)('the description of the API on %s', (kind) => {
     expect(documentFaults(document, new ApiContract(document))).toEqual([]);
     expect(document.servers).toEqual([{ url: '/api/v1' }]);
     expect(operationsOf(document).length).toBeGreaterThan(15);
+  });
+
+  it('names every way in which the API takes a login', () => {
+    const { securitySchemes } = (document as unknown as Described).components;
+    const schemes = Object.values(securitySchemes).map(
+      ({ type, scheme, name }) => `${type} ${scheme ?? name}`,
+    );
+    expect(schemes.toSorted()).toEqual(['apiKey X-API-Key', 'apiKey ticket', 'http basic', 'http bearer']);
+    const logs = (document as unknown as Described).paths['/logs']?.['get'];
+    expect(logs?.security).toEqual([{ bearer: [] }, { apiKey: [] }, { basic: [] }]);
   });
 
   it.each(['/openapi.json', '/docs', '/problems/bad_request'])('is not sent again: %s', async (path) => {

@@ -26,6 +26,7 @@ const INFO = {
 const SECURITY_SCHEMES = {
   bearer: { type: 'http', scheme: 'bearer', description: 'Access token of `/auth/login`, or an API key' },
   apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'API key (`mr_…`)' },
+  basic: { type: 'http', scheme: 'basic', description: 'API key as the password, with any user name' },
   ticket: { type: 'apiKey', in: 'query', name: 'ticket', description: 'Of `/auth/ticket`; for one use' },
 } as const;
 
@@ -88,7 +89,8 @@ function operationObject(route: Route, components: Components): Json {
 }
 
 function securityOf({ takesTicket }: Route): readonly Json[] {
-  return [{ bearer: [] }, { apiKey: [] }, ...(takesTicket === true ? [{ ticket: [] }] : [])];
+  const ways = [{ bearer: [] }, { apiKey: [] }, { basic: [] }];
+  return [...ways, ...(takesTicket === true ? [{ ticket: [] }] : [])];
 }
 
 /** Roles that pass the front; who needs no login counts as any role. */
