@@ -103,6 +103,9 @@ const IDLE_MS = 45_000;
 /** The program gives memory back when it was idle for two looks of 5 s each, and once more after four. */
 const REST_MS = 30_000;
 const MIB = 1024 * 1024;
+/** What a machine with too much to do answers late, and that it answers again. */
+const LATE = ['silent', 'ready'];
+const OF_RESTART = ['down', 'silent', 'starting', 'clickhouse_unavailable', 'kafka_unavailable'];
 
 export class Chaos {
   readonly seed: number;
@@ -377,6 +380,25 @@ export class Chaos {
       state.split(',').every((reason) => reason === 'ready' || allowed.includes(reason));
     const alarms = member.statesSince(sinceMs, untilMs).filter((state) => !isUsual(state));
     this.expect(alarms.length === 0, `/readyz of ${member.name} said ${alarms.join(' · ')} without a cause`);
+  }
+
+  /**
+   * Killed and started again at that time, the program was down, then said nothing but what a start has to wait for, and
+   * once ready it stayed so.
+   */
+  expectPlainRestart(member: Member, sinceMs: number): void {
+    this.expect(
+      member.saidSince(sinceMs, 'down'),
+      `/readyz of ${member.name} was answered although it was killed`,
+    );
+    this.expectNoAlarm(member, { sinceMs, allowed: OF_RESTART });
+    const states = member.statesSince(sinceMs);
+    const after = states.slice(states.lastIndexOf('down') + 1);
+    const relapses = after.slice(after.indexOf('ready') + 1).filter((state) => !LATE.includes(state));
+    this.expect(
+      !after.includes('ready') || relapses.length === 0,
+      `${member.name} was ready, then ${relapses.join(' · ')}`,
+    );
   }
 
   /** The fault is over: `/readyz` must say so, and how soon is a figure of the report. */

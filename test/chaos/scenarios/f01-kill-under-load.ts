@@ -21,6 +21,7 @@ export const killUnderLoad: Scenario = {
     for (let kill = 1; kill <= chaos.pick(2, 20); kill++) {
       await chaos.pause(50, 1500);
       chaos.fault(`kill -9 (${kill})`);
+      const killedAt = Date.now();
       await member.kill();
       const insert = chaos.firstInsert(member);
       await member.start();
@@ -28,6 +29,7 @@ export const killUnderLoad: Scenario = {
       chaos.figure('restart_ms', restartMs);
       chaos.expect(restartMs < maxRestartMs, `first insert ${restartMs} ms after the start`);
       await chaos.expectReadyAgain(member, maxRestartMs);
+      chaos.expectPlainRestart(member, killedAt);
     }
     await load.stop();
     await chaos.verify();

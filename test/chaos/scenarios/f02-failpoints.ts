@@ -4,7 +4,7 @@
  */
 import type { Sabotage } from '../../../src/failpoints.ts';
 import type { Chaos } from '../chaos.ts';
-import type { Member } from '../member.ts';
+import type { Member, Resources } from '../member.ts';
 import type { Scenario } from '../scenario.ts';
 
 const RATE = 2000;
@@ -45,6 +45,7 @@ export const everyFailpoint: Scenario = {
   async run(chaos) {
     await chaos.createTopic();
     const member = await chaos.createMember({ settings: SESSION });
+    const before = chaos.scale === 'long' ? await usualResources(chaos, member) : undefined;
     const load = await chaos.startLoad({ rate: RATE });
     await load.sent(RATE);
     for (let round = 1; round <= chaos.pick(1, 3); round++) {
@@ -59,13 +60,26 @@ export const everyFailpoint: Scenario = {
     await startAgain(chaos, member);
     await load.stop();
     await chaos.verify();
+    // All before it are dead: the last start, which took over what they left, is measured by the first.
+    if (before !== undefined) await chaos.verifyResources(member, before);
   },
 };
 
+/** Of a start that nothing happens to. */
+async function usualResources(chaos: Chaos, member: Member): Promise<Resources> {
+  await member.start('', { isWhole: true });
+  await member.ready();
+  const resources = await chaos.warmUp(member);
+  await member.kill();
+  return resources;
+}
+
 async function startAgain(chaos: Chaos, member: Member): Promise<void> {
+  const startedAt = Date.now();
   await member.start();
   await chaos.expectReadyAgain(member, READY_MS);
   await chaos.firstInsert(member);
+  chaos.expectPlainRestart(member, startedAt);
 }
 
 function chooseDeaths({ sabotage, random, scale }: Chaos): readonly (readonly string[])[] {

@@ -94,18 +94,22 @@ export const heldAnswer: Scenario = {
   sabotages: ['skip_read_back', 'skip_guard'],
   async run(chaos) {
     const program = await startProxiedProgram(chaos);
+    const { member, clickhouse, store } = program;
+    const before = chaos.scale === 'long' ? await chaos.warmUp(member, { clickhouse }) : undefined;
     const load = await chaos.startLoad({ rate: chaos.pick(SHORT_RATE, LONG_RATE) });
-    await chaos.firstInsert(program.store);
+    await chaos.firstInsert(store);
     const rounds = [killWhileHeld, cutWhileHeld, killWhileStalled];
     const short = [chaos.random.pick([killWhileHeld, cutWhileHeld]), killWhileStalled];
     const all = chaos.pick(short, [...rounds, ...rounds, ...rounds, ...rounds, untilNoticed]);
     for (const round of all) {
       await round(chaos, program);
-      await chaos.firstInsert(program.store);
+      await chaos.firstInsert(store);
       await delay(chaos.random.between(0, 1500));
     }
     await load.stop();
-    await chaos.eventually(() => program.member.state === 'ready', 'the program is ready again');
-    await chaos.verify({ store: program.store });
+    await chaos.eventually(() => member.state === 'ready', 'the program is ready again');
+    await chaos.verify({ store });
+    // Of the last start, which has seen the last of the cuts: it is measured by the first.
+    if (before !== undefined) await chaos.verifyResources(member, before);
   },
 };

@@ -69,6 +69,7 @@ export const pausedOwner: Scenario = {
     const other = await chaos.createMember({ ...spec, clickhouse });
     await other.start();
     await other.ready();
+    const before = chaos.scale === 'long' ? await chaos.warmUp(other, { clickhouse }) : undefined;
     const load = await chaos.startLoad({ rate: RATE });
     // Without the guard the late insert as a whole is the sure sign.
     const rounds =
@@ -86,6 +87,8 @@ export const pausedOwner: Scenario = {
     }
     await load.stop();
     await chaos.verify({ store, member: other });
+    // The paused program is a new one in each round; the other lives all the time, and took its lanes again and again.
+    if (before !== undefined) await chaos.verifyResources(other, before);
   },
 };
 

@@ -14,6 +14,7 @@ export const signals: Scenario = {
   title: 'SIGTERM, a second SIGTERM, a second program on the same data directory',
   async run(chaos) {
     const member = await chaos.startProgram({ settings: SESSION });
+    const before = chaos.scale === 'long' ? await chaos.warmUp(member) : undefined;
     const load = await chaos.startLoad({ rate: RATE });
     for (let round = 1; round <= chaos.pick(1, 5); round++) {
       await chaos.firstInsert(member);
@@ -28,6 +29,8 @@ export const signals: Scenario = {
     await chaos.firstInsert(member);
     await load.stop();
     await chaos.verify();
+    // Every start before it was ended: the last one is measured by the first.
+    if (before !== undefined) await chaos.verifyResources(member, before);
   },
 };
 
