@@ -19,7 +19,7 @@ export interface StoreOptions {
   readonly database: string;
   /** Sent with every request; the embedded server wants its key there. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** A request without any traffic for this long is given up; default 120 s. */
+  /** A request without any traffic for this long is given up, but no stream; default 120 s. */
   readonly requestTimeoutMs?: number;
   readonly maxConnections?: number;
 }
@@ -48,6 +48,8 @@ type Execution = Statement & {
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const DEFAULT_CONNECTIONS = 16;
+/** The next row of a stream may be far, and its reader slow. */
+const NO_TIMEOUT = 0;
 
 /** For every request: the status line must tell the truth, so the answer is sent when its outcome is known. */
 const COMMON_SETTINGS = {
@@ -98,27 +100,17 @@ export class Store {
    */
   onUnreadablePart: (part: UnreadablePart) => void = () => {};
   readonly #client: ReturnType<typeof createClient>;
+  /** With connections of their own: they are held for as long as somebody reads. */
+  readonly #streams: ReturnType<typeof createClient>;
   readonly #host: string;
 
   constructor(options: StoreOptions) {
     const url = parseUrl(options.url);
     this.#host = url.host;
     this.database = options.database;
-    this.#client = createClient({
-      url: `${url.protocol}//${url.host}`,
-      ...(url.pathname.length > 1 && { pathname: url.pathname }),
-      username: options.user ?? (decodeURIComponent(url.username) || 'default'),
-      password: options.password ?? decodeURIComponent(url.password),
-      database: options.database,
-      application: 'millrace',
-      http_headers: { ...options.headers },
-      request_timeout: options.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS,
-      max_open_connections: options.maxConnections ?? DEFAULT_CONNECTIONS,
-      keep_alive: { enabled: true, idle_socket_ttl: 2500, eagerly_destroy_stale_sockets: true },
-      clickhouse_settings: COMMON_SETTINGS,
-      use_multipart_params_auto: true,
-      log: { level: ClickHouseLogLevel.OFF },
-    });
+    const { requestTimeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    this.#client = createHttpClient(url, options, requestTimeoutMs);
+    this.#streams = createHttpClient(url, options, NO_TIMEOUT);
   }
 
   /** Rows as objects keyed by column. `sql` has no FORMAT clause; values go in as `{name:Type}` parameters. */
@@ -157,7 +149,7 @@ export class Store {
     let statement: Statement = { query: sql, ...request(params, streaming) };
     for (let mayRepeat = true; ; mayRepeat = false) {
       try {
-        const result = await this.#client.query({ ...statement, format: 'JSONEachRow' });
+        const result = await this.#streams.query({ ...statement, format: 'JSONEachRow' });
         for await (const rows of rowsOf<Row>(result.stream<Row>(), options.signal)) {
           mayRepeat = false;
           yield rows;
@@ -210,7 +202,7 @@ export class Store {
 
   /** Closes the connections; what is under way fails. */
   async close(): Promise<void> {
-    await this.#client.close();
+    await Promise.all([this.#client.close(), this.#streams.close()]);
   }
 
   async #select<Row>(format: 'JSON' | 'JSONCompact', params: Statement): Promise<Selection<Row>> {
@@ -263,6 +255,24 @@ export class Store {
 /** Throws `config_invalid` when the address is none; nothing is sent before the first request. */
 export function createStore(options: StoreOptions): Store {
   return new Store(options);
+}
+
+function createHttpClient(url: URL, options: StoreOptions, timeoutMs: number) {
+  return createClient({
+    url: `${url.protocol}//${url.host}`,
+    ...(url.pathname.length > 1 && { pathname: url.pathname }),
+    username: options.user ?? (decodeURIComponent(url.username) || 'default'),
+    password: options.password ?? decodeURIComponent(url.password),
+    database: options.database,
+    application: 'millrace',
+    http_headers: { ...options.headers },
+    request_timeout: timeoutMs,
+    max_open_connections: options.maxConnections ?? DEFAULT_CONNECTIONS,
+    keep_alive: { enabled: true, idle_socket_ttl: 2500, eagerly_destroy_stale_sockets: true },
+    clickhouse_settings: COMMON_SETTINGS,
+    use_multipart_params_auto: true,
+    log: { level: ClickHouseLogLevel.OFF },
+  });
 }
 
 function parseUrl(address: string): URL {

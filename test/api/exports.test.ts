@@ -5,8 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { QueryOptions, QueryPort } from '../../src/pipeline/query-port.ts';
 import { startClickHouse, type TestClickHouse } from '../support/clickhouse.ts';
 import { type ApiFixture, SERVERS, startApi } from './api-fixture.ts';
+import { directRoutes, textOf } from './direct-routes.ts';
 import { openRaw } from './http/raw-client.ts';
 import { insertLogs, insertSources } from './log-rows.ts';
+
+/** Behind the id, whose text is in the order of time here, in a line of NDJSON. */
+const ID_END = '{"id":"00000000-0000-7000-8000-000000000000"'.length;
 
 let clickhouse: TestClickHouse;
 
@@ -44,6 +48,40 @@ function slowStreams(store: QueryPort): QueryPort {
     },
   };
 }
+
+it('sorts stretch by stretch what is too much for one sort, and counts nothing but the rollups before', async () => {
+  const { store } = clickhouse;
+  const rowCount = 250_000;
+  await store.command(
+    `INSERT INTO logs (timestamp, ingested_at, source, partition, offset, retention_days, service, message)
+      SELECT toDateTime64('2026-03-02 00:00:00', 6, 'UTC') + toIntervalMicrosecond(number * 7919 % 299999993), now64(6),
+        1, 9, number, 3650, 'dense', randomPrintableASCII(100) FROM numbers(${rowCount})`,
+  );
+  const asked: string[] = [];
+  const small = { max_bytes_to_sort: 30_000_000 };
+  const routes = directRoutes({
+    query: (sql, params, options) => store.query(sql, params, options),
+    insertJson: (table, rows, options) => store.insertJson(table, rows, options),
+    select: (sql, params, options) => {
+      asked.push(sql);
+      return store.select(sql, params, options);
+    },
+    stream: (sql, params, options) =>
+      store.stream(sql, params, { ...options, settings: { ...options?.settings, ...small } }),
+  });
+  for (const order of ['asc', 'desc']) {
+    const range = 'service=dense&from=2026-03-02T00:00:00Z&to=2026-03-03T00:00:00Z';
+    const answer = await routes.get(`/logs?${range}&order=${order}`, {}, { accept: 'application/x-ndjson' });
+    const lines = (await textOf(answer)).trimEnd().split('\n');
+    expect(JSON.parse(lines.pop() ?? '')).toEqual({ end: true, rows: rowCount });
+    const ids = lines.map((line) => line.slice(0, ID_END));
+    expect(new Set(ids).size).toBe(rowCount);
+    const sorted = ids.toSorted();
+    expect(ids).toEqual(order === 'asc' ? sorted : sorted.toReversed());
+  }
+  expect(asked).toHaveLength(2);
+  for (const sql of asked) expect(sql).toMatch(/FROM events_1[mh]\n/);
+}, 120_000);
 
 describe.each(SERVERS)('an export on %s', (kind) => {
   let api: ApiFixture;

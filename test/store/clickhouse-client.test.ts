@@ -191,6 +191,14 @@ describe('an error of the store', () => {
     expect(await store.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
+  test('does not come of a stream whose rows are far apart', async () => {
+    const impatient = createStore({ ...clickhouse.connection, requestTimeoutMs: 300 });
+    const seen: unknown[] = [];
+    for await (const rows of impatient.stream('SELECT sleep(1) AS slept')) seen.push(...rows);
+    expect(seen).toEqual([{ slept: 0 }]);
+    await impatient.close();
+  });
+
   test('of an insert is refused when its bytes are at fault, large or small', async () => {
     for (const byteLength of [100, 40_000_000]) {
       const junk = new Uint8Array(byteLength).fill(0xff).buffer;

@@ -1,8 +1,8 @@
 /**
- * `GET /logs` as a stream of lines without a cap. One statement reads everything, so that it is one state of the
- * table; it reads on when the client does. A body that is cut off has no last line, and no end of its encoding.
+ * `GET /logs` as a stream of lines without a cap. It reads on when the client does. What was there when it began comes
+ * once; of what is stored meanwhile, a part may. A body that is cut off has no last line, and no end of its encoding.
  */
-import { MillraceError } from '../../errors.ts';
+import { MillraceError, toMillraceError } from '../../errors.ts';
 import type { QueryPort } from '../../pipeline/query-port.ts';
 import { takesGzip } from '../accept.ts';
 import { beginStream } from '../begun-stream.ts';
@@ -13,10 +13,11 @@ import { streamUncapped } from '../query-limits.ts';
 import { readQuery } from '../read-query.ts';
 import type { RequestContext } from '../route.ts';
 import { EXPORT_FORMATS, type ExportFormat } from './export-formats.ts';
+import { denseUnits, type Stretch, smaller, stretchesOf } from './export-stretches.ts';
 import { type LogRow, toLog } from './log-shape.ts';
 import { LogsQuery } from './logs-operations.ts';
 import { readSelection } from './logs-query.ts';
-import { densestStatement, exportStatement, type LogsSelection } from './logs-sql.ts';
+import { exportStatement, type LogsSelection } from './logs-sql.ts';
 import type { SourceNames } from './sources.ts';
 
 export type ExportType = keyof typeof EXPORT_FORMATS;
@@ -32,10 +33,7 @@ export interface ExportPorts {
 const MAX_EXPORTS = 4;
 /** Of one user or key, so that others have some left. */
 const MAX_EXPORTS_EACH = 2;
-/** Seconds for the count before the rows; these have no limit of time. */
-const COUNT_LIMIT = { max_execution_time: 60, timeout_overflow_mode: 'throw' };
-/** With more rows than this in one bucket of five minutes they are sorted on disk, and the first comes last. */
-const MAX_SORTED_IN_MEMORY = 100_000;
+/** Reading in order would hold all rows of a bucket in memory. */
 const DISK_SORT = { optimize_read_in_order: 0, max_bytes_before_external_sort: 128 * 1_048_576 };
 
 interface Export {
@@ -115,14 +113,37 @@ export class LogsExport {
     }
   }
 
-  async *#rows({ selection, order, limit, signal }: Export): AsyncGenerator<readonly LogRow[]> {
-    const { store } = this.#ports;
-    const count = { ...densestStatement(selection), settings: COUNT_LIMIT };
-    const counts = streamUncapped<{ densest: number }>(store, count, signal);
-    let densest = 0;
-    for await (const [row] of counts) densest = row?.densest ?? 0;
-    const settings = densest > MAX_SORTED_IN_MEMORY ? DISK_SORT : {};
-    const statement = { ...exportStatement(selection, order, limit), settings };
-    yield* streamUncapped<LogRow>(store, statement, signal);
+  /** A few rows are never too many to sort; else each stretch begins where the one before has ended. */
+  async *#rows(task: Export): AsyncGenerator<readonly LogRow[]> {
+    const { selection, order, limit, signal } = task;
+    const { store, now } = this.#ports;
+    const units = limit === undefined ? await denseUnits(selection, { store, signal, now }) : [];
+    for (const stretch of stretchesOf(selection, units, order)) yield* this.#stretch(task, stretch);
+  }
+
+  /** What is too much to sort says so before its first row. */
+  async *#stretch(task: Export, stretch: Stretch): AsyncGenerator<readonly LogRow[]> {
+    const { selection, order, limit, signal } = task;
+    const { fromUs, toUs, isDense } = stretch;
+    const statement = exportStatement({ ...selection, fromUs, toUs }, order, limit);
+    const settings = isDense ? DISK_SORT : {};
+    let hasBegun = false;
+    let parts: readonly Stretch[] = [];
+    try {
+      for await (const rows of streamUncapped<LogRow>(
+        this.#ports.store,
+        { ...statement, settings },
+        signal,
+      )) {
+        hasBegun = true;
+        yield rows;
+      }
+      return;
+    } catch (error) {
+      const isTooMuch = toMillraceError(error).code === 'query_too_costly';
+      parts = hasBegun || !isTooMuch || limit !== undefined ? [] : smaller(stretch, order);
+      if (parts.length === 0) throw error;
+    }
+    for (const part of parts) yield* this.#stretch(task, part);
   }
 }

@@ -64,16 +64,6 @@ export function exportStatement(
   return orderedLogs(conditionsOf(selection), order === 'asc' ? 'ASC' : 'DESC', limit);
 }
 
-/** Most rows that fall into one bucket of the table's order. */
-export function densestStatement(selection: LogsSelection): Statement {
-  const conditions = conditionsOf(selection);
-  return {
-    sql: `SELECT max(row_count) AS densest FROM (
-    SELECT count() AS row_count FROM logs WHERE ${conditions.sql} GROUP BY toStartOfFiveMinutes(timestamp))`,
-    params: conditions.params,
-  };
-}
-
 /** The `limit` logs next to a position on the same host and service, nearest first. */
 export function contextStatement(
   row: LogPosition & { readonly host: string; readonly service: string },
