@@ -34,7 +34,7 @@ function expectJoined(stretches: readonly Stretch[], range: Pick<Stretch, 'fromU
 
 it('stretches follow one another without gap and overlap', () => {
   fc.assert(
-    fc.property(units, edge, edge, fc.constantFrom(...ORDERS), (dense, one, two, order) => {
+    fc.property(units, fc.tuple(edge, edge), fc.constantFrom(...ORDERS), (dense, [one, two], order) => {
       const isTurned = one !== undefined && two !== undefined && one > two;
       const range = isTurned ? { fromUs: two, toUs: one } : { fromUs: one, toUs: two };
       if (range.fromUs !== undefined && range.fromUs === range.toUs) return;

@@ -73,8 +73,9 @@ const EXPORT_NOTE = `A parameter that is repeated means any of its values; diffe
 
 Walking the pages gives every log that was there at the first one exactly once; newer ones may appear, never twice.
 
-With \`Accept: application/x-ndjson\` or \`text/csv\` everything that was there when it began is streamed, without a cap (\`limit\` gives
-the first ones only; there is no \`cursor\` and no \`count\`). A complete stream ends in a line that says so:
+With \`Accept: application/x-ndjson\` or \`text/csv\` everything that was there when it began is
+streamed, without a cap (\`limit\` gives the first ones only; there is no \`cursor\` and no \`count\`). A
+complete stream ends in a line that says so:
 \`{"end":true,"rows":n}\`, or in CSV \`#end\` and the number of logs in the first two columns. A stream that breaks off
 lacks it, and its connection is cut. In CSV a text that a spreadsheet would take for a formula begins with \`'\`; every
 text is in quotes, and lists and objects are JSON.`;
