@@ -216,7 +216,7 @@ describe('queries of one user', () => {
     expect((await ask('/quick', 'bob')).status).toBe(200);
     expect(await running()).toBe(4);
     const late = await ask('/quick', 'ann');
-    expect([late.status, late.headers['Retry-After']]).toEqual([429, '5']);
+    expect([late.status, late.headers['Retry-After']]).toEqual([429, '4']);
     leaving.abort();
     await Promise.all(slowAnswers);
     await expect.poll(running, { timeout: 5000 }).toBe(0);

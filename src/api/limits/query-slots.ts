@@ -6,7 +6,8 @@ import { MillraceError, toMillraceError } from '../../errors.ts';
 const MAX_RUNNING = 4;
 /** What a page that asks for many things at once, and many such pages, may have waiting. */
 const MAX_WAITING = 200;
-const MAX_WAIT_MS = 5000;
+/** Less than an export has for its first bytes (begun-stream.ts), so that it can still be refused. */
+const MAX_WAIT_MS = 4000;
 
 interface Waiting {
   readonly enter: () => void;
