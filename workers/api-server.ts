@@ -17,9 +17,10 @@ const { settings, storesLogs, isHalted } = workerData as ApiWorkerData;
 const ACCESS_CONNECTIONS = 4;
 
 const store = createStore(settings.store);
+const accessStore = createStore({ ...settings.store, maxConnections: ACCESS_CONNECTIONS });
 const service = new ApiService(settings, {
   store,
-  accessStore: createStore({ ...settings.store, maxConnections: ACCESS_CONNECTIONS }),
+  accessStore,
   port,
   storesLogs,
   onHalted: () => {
@@ -29,10 +30,12 @@ const service = new ApiService(settings, {
   exit: (code) => process.exit(code),
 });
 
-repairParts(store, service.telemetry, (part) => {
-  const message: FromApi = { kind: 'part_unreadable', part };
-  port.postMessage(message);
-});
+for (const each of [store, accessStore]) {
+  repairParts(each, service.telemetry, (part) => {
+    const message: FromApi = { kind: 'part_unreadable', part };
+    port.postMessage(message);
+  });
+}
 
 process.on('exit', () => service.halt());
 process.on('uncaughtException', (error) => {

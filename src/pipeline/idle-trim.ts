@@ -48,7 +48,7 @@ export class IdleTrim {
       return;
     }
     this.#idleLookCount += 1;
-    if (TRIM_LOOKS.includes(this.#idleLookCount)) void giveBack(pool);
+    if (TRIM_LOOKS.includes(this.#idleLookCount)) giveBack(pool).catch(() => undefined);
   }
 }
 

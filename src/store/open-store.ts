@@ -104,9 +104,11 @@ async function openExternal(options: OpenStoreOptions, url: string): Promise<Ope
 async function openEmbedded(options: OpenStoreOptions): Promise<OpenedStore> {
   const server = new EmbeddedServer({ dataDir: options.dataDir, telemetry: options.telemetry });
   await server.start();
+  const opened: (() => Promise<void> | void)[] = [() => server.stop()];
   try {
     const connection = { ...clientOptions(options, server.url), headers: server.headers };
     const store = await prepare(connection, options);
+    opened.unshift(() => store.close());
     const clickhouse = { port: server.port, header: KEY_HEADER, key: server.headers[KEY_HEADER] ?? '' };
     const { dataDir, telemetry } = options;
     const parts = new PartCheck({ store, telemetry, restart: () => server.restart() });
@@ -114,6 +116,7 @@ async function openEmbedded(options: OpenStoreOptions): Promise<OpenedStore> {
     repairParts(store, telemetry, restorePart);
     const merges = new MergeGuard({ dataDir, store, telemetry, parts, pid: () => server.pid });
     merges.start();
+    opened.unshift(() => merges.stop());
     await writeRunFile(dataDir, { clickhouse });
     return {
       store,
@@ -122,14 +125,12 @@ async function openEmbedded(options: OpenStoreOptions): Promise<OpenedStore> {
       problem: () => server.lastProblem,
       announceApi: async (apiUrl) => await writeRunFile(dataDir, { clickhouse, apiUrl }),
       close: async () => {
-        merges.stop();
         await removeRunFile(dataDir);
-        await store.close();
-        await server.stop();
+        for (const close of opened) await close();
       },
     };
   } catch (error) {
-    await server.stop();
+    for (const close of opened) await close();
     throw error;
   }
 }

@@ -71,6 +71,9 @@ function denseStatement(selection: LogsSelection, rollup: EventRollup, unitS: nu
     sql: `SELECT intDiv(toUnixTimestamp(bucket), ${unitS}) * ${unitS} AS start_s, sum(event_count) AS row_count
 FROM ${rollup}
 WHERE ${conditions.sql}
+  -- Of what has expired the rollups still know.
+  AND toYYYYMMDD(bucket) IN (SELECT toUInt32OrZero(substring(partition_id, 1, 8)) FROM system.parts
+    WHERE database = currentDatabase() AND table = 'logs' AND active)
 GROUP BY start_s
 HAVING row_count > ${MAX_SORTED_IN_MEMORY}
 ORDER BY start_s`,

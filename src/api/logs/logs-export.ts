@@ -121,7 +121,7 @@ export class LogsExport {
     for (const stretch of stretchesOf(selection, units, order)) yield* this.#stretch(task, stretch);
   }
 
-  /** What is too much to sort says so before its first row. */
+  /** What is too much to sort as a whole says so before its first row. */
   async *#stretch(task: Export, stretch: Stretch): AsyncGenerator<readonly LogRow[]> {
     const { selection, order, limit, signal } = task;
     const { fromUs, toUs, isDense } = stretch;

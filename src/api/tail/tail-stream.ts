@@ -147,7 +147,8 @@ export class TailStream {
     if (membership === undefined) return undefined;
     const { member } = membership;
     while (!signal.aborted) {
-      if (performance.now() >= this.#nextCheckMs && member.ended === undefined) {
+      const isOpen = member.ended === undefined && member.refused === undefined;
+      if (performance.now() >= this.#nextCheckMs && isOpen) {
         if (!(await this.#isAllowed())) return undefined;
         yield member.isEmpty ? this.#heartbeat(this.#reached(membership)) : member.take();
         continue;
@@ -161,9 +162,12 @@ export class TailStream {
     return undefined;
   }
 
-  /** The last event of the stream. */
-  *#refused(membership: TailMembership, { code, message }: MillraceError): Generator<string, undefined> {
-    yield eventText('end', this.#group.cursor(this.#reached(membership)), { code, detail: message });
+  /** The last event of the stream. The hub has gone on since: only what came here counts as had. */
+  *#refused(
+    { member, mark }: TailMembership,
+    { code, message }: MillraceError,
+  ): Generator<string, undefined> {
+    yield eventText('end', this.#group.cursor(member.reached ?? mark), { code, detail: message });
     return undefined;
   }
 

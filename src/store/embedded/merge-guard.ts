@@ -74,12 +74,12 @@ export class MergeGuard {
     this.#isLooking = true;
     const { parts, telemetry } = this.#options;
     try {
-      await this.#meet();
       const { freeBytes, totalBytes } = await (this.#options.room?.() ?? this.#room());
       const floorBytes = mergeFloorBytes(totalBytes);
       const limitBytes = this.#isStopped ? floorBytes * RECOVERY_FACTOR : floorBytes;
       if (freeBytes < limitBytes) await this.#hold(freeBytes, floorBytes);
       else if (this.#isStopped) await this.#release(freeBytes);
+      await this.#meet();
       await parts.work(freeBytes);
     } catch (error) {
       telemetry.emit('merge_guard_failed', { error: errorMessage(error) });

@@ -19,7 +19,7 @@ interface Part {
   readonly name: string;
 }
 
-type Verdict = 'whole' | 'restorable' | 'lost' | 'index';
+type Verdict = 'unknown' | 'whole' | 'restorable' | 'lost' | 'index';
 
 const MIB = 1024 * 1024;
 /** What may have been written between the last look at the disk that was well and this one, with time to spare. */
@@ -32,6 +32,8 @@ const CHECK_SECONDS = 60;
 const JUDGED_MS = 10 * 60_000;
 /** A server that was restarted in vain is not restarted again at once. */
 const RESTART_REST_MS = 60_000;
+/** Tries to read a part over that end in an error of their own. */
+const MAX_TRIES = 3;
 /** The server writes a little when it starts. */
 const START_BYTES = 16 * MIB;
 
@@ -40,8 +42,10 @@ export class PartCheck {
   readonly #options: PartCheckOptions;
   readonly #met = new Set<string>();
   readonly #judgedAt = new Map<string, number>();
+  readonly #tries = new Map<string, number>();
+  readonly #restorable = new Map<string, Part>();
+  readonly #indexOnly = new Map<string, Part>();
   #owesLatest = false;
-  #owesRestart = false;
   #isReading = false;
   #restartedAt = Number.NEGATIVE_INFINITY;
   #putAsideCount = 0;
@@ -57,15 +61,15 @@ export class PartCheck {
 
   /** Somebody could not read this part. */
   met(name: string): void {
-    const judgedAt = this.#judgedAt.get(name) ?? Number.NEGATIVE_INFINITY;
-    if (this.#met.size < MAX_MET && Date.now() - judgedAt > JUDGED_MS) this.#met.add(name);
+    if (this.#met.size < MAX_MET && !this.#isJudged(name)) this.#met.add(name);
   }
 
   /** Does what is owed: begins to read over, restarts when there is room for it. Reading goes on in the background. */
   async work(freeBytes: number): Promise<void> {
     if (this.#isReading) return;
-    if (this.#owesRestart && freeBytes >= START_BYTES && Date.now() - this.#restartedAt > RESTART_REST_MS) {
-      this.#owesRestart = false;
+    const mayRestart = freeBytes >= START_BYTES && Date.now() - this.#restartedAt > RESTART_REST_MS;
+    if (this.#restorable.size > 0 && mayRestart && (await this.#isRestartWorth())) {
+      this.#restorable.clear();
       this.#restartedAt = Date.now();
       await this.#options.restart();
     } else if (this.#owesLatest || this.#met.size > 0) {
@@ -94,19 +98,44 @@ export class PartCheck {
 
   async #readOver(): Promise<void> {
     const met = [...this.#met];
+    const owesLatest = this.#owesLatest;
     const found = await this.#query<Part>(
       `SELECT table, name FROM system.parts WHERE database = currentDatabase() AND active
          AND (has(splitByChar(',', {met:String}), name) OR ({latest:Bool} AND modification_time > now() - ${LATEST_SECONDS}))
        ORDER BY modification_time DESC LIMIT ${MAX_PARTS}`,
-      { met: met.join(','), latest: this.#owesLatest },
+      { met: met.join(','), latest: owesLatest },
     );
     this.#owesLatest = false;
     for (const name of met) this.#met.delete(name);
-    const verdicts = new Set<Verdict>();
-    for (const part of found) verdicts.add(await this.#judge(part));
+    for (const part of found) {
+      if (this.#isJudged(part.name)) continue;
+      const verdict = await this.#judge(part);
+      if (verdict === 'index') this.#indexOnly.set(part.name, part);
+      if (verdict !== 'restorable') continue;
+      // Its sources are not kept for long: the others are read over after the restart.
+      this.#restorable.set(part.name, part);
+      this.#owesLatest = owesLatest;
+      break;
+    }
     this.#forget();
-    // A part whose index alone is cut off can be read now, and would be put aside like the others.
-    if (verdicts.has('restorable') && !verdicts.has('index')) this.#owesRestart = true;
+  }
+
+  /**
+   * Some part still has its sources, and no part would be put aside that can be read now: one whose index alone is cut
+   * off, until its partition is written anew.
+   */
+  async #isRestartWorth(): Promise<boolean> {
+    for (const part of this.#restorable.values())
+      if (!(await this.#hasSources(part))) this.#restorable.delete(part.name);
+    if (this.#restorable.size === 0) return false;
+    const active = await this.#query<{ name: string }>(
+      `SELECT name FROM system.parts WHERE database = currentDatabase() AND active
+         AND has(splitByChar(',', {names:String}), name)`,
+      { names: [...this.#indexOnly.keys()].join(',') },
+    );
+    const names = new Set(active.map(({ name }) => name));
+    for (const name of this.#indexOnly.keys()) if (!names.has(name)) this.#indexOnly.delete(name);
+    return this.#indexOnly.size === 0;
   }
 
   async #judge(part: Part): Promise<Verdict> {
@@ -121,7 +150,13 @@ export class PartCheck {
       return problem.includes('skp_idx') ? 'index' : 'lost';
     } catch (error) {
       telemetry.emit('part_check_failed', { ...part, error: errorMessage(error) });
-      return 'whole';
+      const tries = (this.#tries.get(part.name) ?? 0) + 1;
+      if (tries < MAX_TRIES) {
+        this.#tries.set(part.name, tries);
+        this.#judgedAt.delete(part.name);
+        this.#met.add(part.name);
+      }
+      return 'unknown';
     }
   }
 
@@ -155,8 +190,16 @@ export class PartCheck {
     return Boolean(found?.hasSources);
   }
 
+  #isJudged(name: string): boolean {
+    return Date.now() - (this.#judgedAt.get(name) ?? Number.NEGATIVE_INFINITY) <= JUDGED_MS;
+  }
+
   #forget(): void {
-    for (const [name, at] of this.#judgedAt) if (Date.now() - at > JUDGED_MS) this.#judgedAt.delete(name);
+    for (const [name, at] of this.#judgedAt) {
+      if (Date.now() - at <= JUDGED_MS) continue;
+      this.#judgedAt.delete(name);
+      this.#tries.delete(name);
+    }
   }
 
   async #query<Row>(sql: string, params: Readonly<Record<string, unknown>> = {}): Promise<Row[]> {
